@@ -11,9 +11,9 @@ import { ClientError } from "./client/errors.ts";
 import { exchangeRaw, type RawOutcome, type RawStep, type RawView } from "./client/raw.ts";
 import type { RawResult } from "./exit_code.ts";
 
-export type { ClientEvent, ClientOptions, DialOptions, Notice, SentRequest } from "./client/connection.ts";
+export type { ClientEvent, ClientOptions, DialOptions } from "./client/connection.ts";
 export { dial } from "./client/connection.ts";
-export { ClientError, InvalidResponse, TimeoutError } from "./client/errors.ts";
+export { ClientError, TimeoutError } from "./client/errors.ts";
 export type { RawOutcome, RawStep, RawView } from "./client/raw.ts";
 export type { Endpoint } from "./address.ts";
 export type { RawResult } from "./exit_code.ts";

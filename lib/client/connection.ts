@@ -18,16 +18,7 @@ import {
 import { type Endpoint, withoutZone } from "../address.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../limits.ts";
 import { within } from "../turns.ts";
-import {
-  ClientError,
-  connectError,
-  endOf,
-  InvalidResponse,
-  startOf,
-  type TimeoutError,
-  timeoutError,
-  unseenMs,
-} from "./errors.ts";
+import { ClientError, connectError, endOf, startOf, type TimeoutError, timeoutError, unseenMs } from "./errors.ts";
 
 /** How a connection is opened. */
 export interface DialOptions {
@@ -57,26 +48,15 @@ export interface ClientOptions extends DialOptions {
   readonly closed?: (how: string) => void;
 }
 
-/** An event of the connection that the user should know of. */
-export interface Notice {
-  /** Distinguishes it from parts of a response. */
-  readonly kind: "notice";
-  /** The message, one line. */
-  readonly text: string;
-}
-
-/** A request as sent. It occurs again, after a notice, if the request is sent again. */
-export interface SentRequest {
-  /** Distinguishes it from parts of a response. */
-  readonly kind: "sent";
-  /** The octets up to the content, including the empty line. */
-  readonly head: Uint8Array;
-  /** The octets of the content. */
-  readonly content: Uint8Array;
-}
-
-/** An event of an exchange, in order: notices, the request, interim responses, the response. */
-export type ClientEvent = Notice | SentRequest | ResponseHead | ContentPiece | MessageEnd;
+/** An event of an exchange, in order. */
+export type ClientEvent =
+  /** What the user should know of the connection, one line. */
+  | { readonly kind: "notice"; readonly text: string }
+  /** The request's octets, the head with the empty line. They occur again, after a notice, if they are sent again. */
+  | { readonly kind: "sent"; readonly head: Uint8Array; readonly content: Uint8Array }
+  | ResponseHead
+  | ContentPiece
+  | MessageEnd;
 
 const READ_OCTETS = 256 * 1024;
 const WRITE_OCTETS = 1024 * 1024;
@@ -359,7 +339,7 @@ export class ClientConnection {
       const isOther = this.#decoder.consumed === 0 && octets.length > 0 && octets[0] !== LETTER_H;
       const seen = isOther ? `; the server sent: ${startOf(octets)}` : "";
       const about = `${error.message} (${error.rule}, at octet ${error.offset})${seen}`;
-      throw new InvalidResponse(`The response is not valid HTTP: ${about}`, octets.slice());
+      throw new ClientError(`The response is not valid HTTP: ${about}`, octets.slice());
     }
   }
 }

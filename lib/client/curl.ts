@@ -4,7 +4,7 @@
  */
 
 import { Buffer, isUtf8 } from "node:buffer";
-import { addressText, type Endpoint } from "../address.ts";
+import { addressText, defaultPort, type Endpoint } from "../address.ts";
 import { NO_BYTES, octetsToText } from "../bytes.ts";
 import { type FieldLine, type HttpRequest, METHODS_WITH_CONTENT, percentDecoded } from "../http_message.ts";
 import type { AskedField } from "./items.ts";
@@ -50,23 +50,19 @@ const LOCAL_NAMES = ["localhost", "127.0.0.1", "::1"];
  * Reads a URL of the own server; one of another is refused with the command to type there, which ends with `rest`, or
  * with the line itself.
  */
-export function readUrl(url: string, own: OwnServer | undefined, rest?: (target: string) => string[]): PastedUrl {
+export function readUrl(url: string, own: OwnServer, rest?: (target: string) => string[]): PastedUrl {
   const [whole, scheme = "http", userPass, name, digits, path = "/", query = ""] = URL_PARTS.exec(url) ?? [];
   if (whole === undefined) throw new WrongInput(`${JSON.stringify(url)} is not an http:// or https:// URL`);
   const secure = scheme.toLowerCase() === "https";
-  const port = digits === undefined ? secure ? 443 : 80 : Number(digits);
+  const port = Number(digits ?? defaultPort(secure));
   // A zone of an IPv6 address stands after an encoded % in a URL (RFC 6874 §2).
   const host = name.replace(/^\[|\]$/g, "").replace("%25", "%");
-  const usual = port === (secure ? 443 : 80);
-  const authority = usual ? name : `${name}:${port}`;
+  const authority = port === defaultPort(secure) ? name : `${name}:${port}`;
   const target = path + query;
-  if (own === undefined || !isSame(own.endpoint, { secure, host, port })) {
+  if (!isSame(own.endpoint, { secure, host, port })) {
     const origin = `${secure ? "https" : "http"}://${authority}`;
-    const words = ["connect", origin, ...rest?.(target) ?? []];
     const how = rest === undefined ? "this is for another server: paste it at" : "give the server first, then the path";
-    throw own === undefined
-      ? new WrongInput(`${how}: ${words.join(" ")}`)
-      : new WrongInput(how, own.commandLine(words));
+    throw new WrongInput(how, own.commandLine(["connect", origin, ...rest?.(target) ?? []]));
   }
   const decoded = userPass && (percentDecoded(userPass) ?? userPass);
   return { target, host: authority, userPass: decoded?.replace(/^[^:]*$/, "$&:") };
@@ -94,15 +90,13 @@ const LETTERS: Readonly<Record<string, string>> = {
 };
 
 /** Reads a command of curl, without the word `curl`. What needs a shell, and options that are not read, are refused. */
-export function readCurl(line: string, own: OwnServer | undefined): PastedCurl {
+export function readCurl(line: string, own: OwnServer): PastedCurl {
   const words = shellWords(line);
   if (words === undefined) throw new WrongInput("the line of curl goes on: a quote is not closed, or \\ is at its end");
   const { values, all, last, has } = optionsOf(words);
   const [url, ...more] = all("url");
   if (url === undefined || more.length > 0) throw new WrongInput(`curl takes one URL here, saw ${all("url").length}`);
-  if (has("insecure") && /^https:/i.test(url)) throw new WrongInput(`in the place of -k: ${own?.insecureAdvice}`);
-  const [glob] = has("globoff") ? [] : /[[\]{}]/.exec(url.replace(/^(?:\w+:\/\/)?(?:[^/]*@)?\[[^\]]*\]/, "")) ?? [];
-  if (glob !== undefined) throw new WrongInput(`curl takes ${glob} in a URL for a list of them: add --globoff`);
+  if (has("insecure") && /^https:/i.test(url)) throw new WrongInput(`in the place of -k: ${own.insecureAdvice}`);
   const parsed = readUrl(has("path-as-is") ? url : withoutDots(url), own);
 
   const data = values.flatMap(([name, value]) => dataOf(name, value));

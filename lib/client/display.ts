@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { octetsToText, octetString } from "../bytes.ts";
-import type { ClientEvent, SentRequest } from "../client.ts";
+import type { ClientEvent } from "../client.ts";
 import type { ContentView } from "../content.ts";
 import { acceptedIn, LF } from "../http_message.ts";
 import { MAX_SHOWN_INVALID_OCTETS } from "../limits.ts";
@@ -128,7 +128,7 @@ export class Display {
     return [...parts].some((part) => print.includes(part));
   }
 
-  async #showRequest({ head, content }: SentRequest): Promise<void> {
+  async #showRequest({ head, content }: ClientEvent & { kind: "sent" }): Promise<void> {
     const text = octetString(head);
     this.#method = text.slice(0, text.indexOf(" "));
     await this.endLine();

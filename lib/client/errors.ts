@@ -12,6 +12,14 @@ import { escapeOctet, escapeText } from "../terminal.ts";
 export class ClientError extends ReportedError {
   /** The name of the error's class. */
   override name: string = this.constructor.name;
+  /** What was received, but is not valid HTTP. */
+  readonly octets?: Uint8Array;
+
+  /** Creates an error. */
+  constructor(message: string, octets?: Uint8Array) {
+    super(message);
+    this.octets = octets;
+  }
 }
 
 /** No response arrived in time. */
@@ -19,18 +27,6 @@ export class TimeoutError extends ClientError {
   /** The exit code. */
   override get exitCode(): number {
     return EXIT_TIMEOUT;
-  }
-}
-
-/** The response is not valid HTTP. */
-export class InvalidResponse extends ClientError {
-  /** The octets that were received but not decoded. */
-  readonly octets: Uint8Array;
-
-  /** Creates an error. */
-  constructor(message: string, octets: Uint8Array) {
-    super(message);
-    this.octets = octets;
   }
 }
 

@@ -48,8 +48,8 @@ export interface TableWords {
   readonly areGuessed?: boolean;
   /** The operators of filters, such as `gte` in `age:gte=2`. */
   readonly filterOperators: readonly string[];
-  /** The server; without it, every URL is one of another server. */
-  readonly server?: OwnServer;
+  /** The server, which URLs may name. */
+  readonly server: OwnServer;
 }
 
 /** A header field that an item asks for: its value, or `undefined` to send none of its name. */
@@ -65,12 +65,6 @@ export interface Order {
   readonly items: readonly Item[];
   /** What else a pasted command of curl has. */
   readonly pasted?: Pick<PastedCurl, "data" | "follows">;
-}
-
-/** A request to be sent, and the file that is its content as it is; `-` for the standard input. */
-interface MadeRequest {
-  readonly request: HttpRequest;
-  readonly contentFrom?: string;
 }
 
 /** A field of a form whose value is a file, as in `photo@FILE`. */
@@ -174,7 +168,7 @@ export function filesOf(order: Order, session: readonly (readonly AskedField[])[
 }
 
 /**
- * Creates the request, once its files are read.
+ * Creates the request, once its files are read; also names the file that is its content as it is, `-` for the input.
  *
  * @param session Fields of later requests, and those of all: each replaces those after it.
  * @param files The contents of the files in {@linkcode filesOf}.
@@ -185,7 +179,7 @@ export function requestOf(
   session: readonly (readonly AskedField[])[],
   table: TableWords,
   files: ReadonlyMap<string, Uint8Array> = new Map(),
-): MadeRequest {
+) {
   const { method, pasted } = order;
   const asked = merged([askedFields(order, files), ...session]);
   const fields = asked.filter((field): field is FieldLine => field[1] !== undefined);
@@ -194,7 +188,7 @@ export function requestOf(
     const parameter = `${encodeURIComponent(item.name)}=${encodeURIComponent(valueOf(item, files))}`;
     return `${target}${target.includes("?") ? "&" : "?"}${parameter}`;
   }, order.target);
-  const request = { method, target, fields };
+  const request: HttpRequest = { method, target, fields };
   if (pasted?.data !== undefined) {
     const { content, contentFrom } = contentOf(pasted.data, files);
     return { request: { ...request, content }, contentFrom };

@@ -6,7 +6,7 @@
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint } from "../address.ts";
 import { BoundedBytes } from "../bytes.ts";
-import { ClientError, type ClientEvent, InvalidResponse, type Session } from "../client.ts";
+import { ClientError, type ClientEvent, type Session } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
 import { MAX_HELD_CONTENT_OCTETS, MAX_PROBLEM_OCTETS } from "../limits.ts";
@@ -389,7 +389,7 @@ class Repl {
     if (!(error instanceof ClientError)) throw error;
     this.#failed = true;
     await this.#display.endLine();
-    if (error instanceof InvalidResponse) await this.#display.showInvalid(error.octets);
+    if (error.octets !== undefined) await this.#display.showInvalid(error.octets);
     await screen.note(`${place}${escapeText(error.message)}`);
     return error.exitCode;
   }

@@ -4,13 +4,13 @@ import type { RawView } from "../../lib/client/raw.ts";
 import { WrongInput } from "../../lib/client/words.ts";
 import { type Line, pipedInput } from "../../lib/client/line_input.ts";
 import { type ReplOptions, runCommand, runCommands } from "../../lib/client/repl.ts";
-import { FILTER_OPERATORS } from "../../lib/table/row_schema.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { Table } from "../../lib/table.ts";
 import { painterFor } from "../../lib/terminal.ts";
 import { startServer, type TestServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
+import { PLAIN } from "./command_support.ts";
 
 export const SCHEMA = RowSchema.parse("type,age,leg");
 
@@ -110,7 +110,7 @@ function optionsFor(port: number): Omit<ReplOptions, "readContent" | "screen" | 
     showCredentials: false,
     painter: painterFor(false),
     raw: NO_VIEW,
-    table: { fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
+    table: PLAIN,
     defaults: [["Host", "h"]],
   };
 }
