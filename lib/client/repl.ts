@@ -4,7 +4,7 @@
  */
 
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
-import { authorityOf, type Endpoint } from "../address.ts";
+import { authorityOf, type Endpoint, originOf } from "../address.ts";
 import { BoundedBytes } from "../bytes.ts";
 import { ClientError, type ClientEvent, type Session } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
@@ -257,12 +257,12 @@ class Repl {
     const { request, contentFrom } = requestOf(order, kept, this.#table, files);
     this.#keep({ kind: "request", order }, line);
     const sent = await this.#withoutEcho(request);
-    if (sent.method !== "POST") return exitCodeOf(await this.#exchange(sent, { contentFrom }));
+    if (sent.method !== "POST") return exitCodeOf(await this.#exchange(sent, contentFrom));
     const { sendInPieces } = await import("./pieces.ts");
     const status = await sendInPieces(sent, {
       // A piece is not what the file holds.
       send: (request, show) =>
-        this.#exchange(request, { show, contentFrom: request.content === sent.content ? contentFrom : undefined }),
+        this.#exchange(request, request === sent ? contentFrom : undefined, this.#options.endpoint, show),
       show: (event) => this.#display.show(event),
       note: (line) => screen.note(line),
       showsRefusals: () => this.#display.showsHeads,
@@ -284,16 +284,8 @@ class Repl {
     const { followUp } = await import("./follow.ts");
     const { endpoint, request, leftOut } = followUp(last);
     if (leftOut.length > 0) await this.#prompt(`(not sent to another server: ${leftOut.join(", ")})`);
-    const own = this.#options.endpoint;
-    const isSame = endpoint.secure === own.secure && endpoint.host === own.host && endpoint.port === own.port;
-    const session = isSame ? this.#options.session : this.#options.sessionWith(endpoint);
-    try {
-      const sent: HttpRequest = { ...request, fields: [["Host", authorityOf(endpoint)], ...request.fields] };
-      const contentFrom = request.content && last.contentFrom;
-      return exitCodeOf(await this.#exchange(sent, { session, endpoint, contentFrom }));
-    } finally {
-      if (!isSame) session.close();
-    }
+    const sent: HttpRequest = { ...request, fields: [["Host", authorityOf(endpoint)], ...request.fields] };
+    return exitCodeOf(await this.#exchange(sent, request.content && last.contentFrom, endpoint));
   }
 
   /** Sends octets unchanged; afterwards the session opens a new connection. */
@@ -319,17 +311,13 @@ class Repl {
   /** Sends a request, shows the exchange, and returns the status of the response. */
   async #exchange(
     request: HttpRequest,
-    {
-      session = this.#options.session,
-      endpoint = this.#options.endpoint,
-      contentFrom,
-      show = (event) => this.#display.show(event),
-    }: Partial<Pick<Done, "endpoint" | "contentFrom">> & {
-      session?: Session;
-      show?: (event: ClientEvent) => Promise<void>;
-    },
+    contentFrom: string | undefined,
+    endpoint: Endpoint = this.#options.endpoint,
+    show = (event: ClientEvent) => this.#display.show(event),
   ): Promise<number> {
-    const { explain, seenNames } = this.#options;
+    const { explain, seenNames, endpoint: own } = this.#options;
+    const isOwn = originOf(endpoint) === originOf(own);
+    const session = isOwn ? this.#options.session : this.#options.sessionWith(endpoint);
     const isListing = seenNames !== undefined && /^\/(?:\?|$)/.test(request.target);
     let status = 0;
     let locations: string[] = [];
@@ -353,11 +341,12 @@ class Repl {
       // Of a broken response, what arrived is shown, and explained too.
       await this.#display.endContent();
       if (explain?.each) await this.#showExplanation();
+      if (!isOwn) session.close();
     }
     const content = new TextDecoder().decode(kept.bytes());
     if (status === 200) seenNames?.addListing(content);
     const learned = fields !== undefined ? percentDecoded(fields) : status === 422 ? fieldsIn(content) : undefined;
-    if (session === this.#options.session && learned !== undefined) await this.#learn(learned);
+    if (isOwn && learned !== undefined) await this.#learn(learned);
     return status;
   }
 
