@@ -291,8 +291,7 @@ export class ClientConnection {
     const reading = this.#reading ?? this.#read();
     this.#reading = undefined;
     this.#waits = true;
-    // One timer serves all reads, because most finish long before it fires.
-    this.#timer ??= setTimeout(() => this.#checkTime(), Math.max(0, this.#lastMoment - performance.now()));
+    this.#watch();
     const count = await reading.catch((error: unknown) => ({ error }));
     this.#waits = false;
     if (this.#late !== undefined) throw this.#late;
@@ -316,17 +315,15 @@ export class ClientConnection {
     return this.#progress + this.#options.timeoutMs + unseenMs(this.#handedOver);
   }
 
-  #checkTime(): void {
-    this.#timer = undefined;
-    if (!this.#waits) return;
-    const left = this.#lastMoment - performance.now();
-    if (left > 0) {
-      this.#timer = setTimeout(() => this.#checkTime(), left);
-      return;
-    }
-    this.#late = timeoutError(this.#options.timeoutMs, unseenMs(this.#handedOver));
-    // Ends the read, too.
-    this.close();
+  /** Ends a read that takes too long. One timer serves all, because most finish long before it fires. */
+  #watch(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (!this.#waits) return;
+      if (this.#lastMoment > performance.now()) return this.#watch();
+      this.#late = timeoutError(this.#options.timeoutMs, unseenMs(this.#handedOver));
+      this.close();
+    }, Math.max(0, this.#lastMoment - performance.now()));
   }
 
   #nextEvent(): HttpEvent | undefined {
@@ -354,15 +351,14 @@ export function sentenceOf(ended: string): string {
 
 /** Whether the request asks to close the connection after the response (RFC 9112 §9.6). */
 function asksToClose({ fields }: HttpRequest): boolean {
-  const values = fields.filter(([name]) => name.toLowerCase() === "connection").map(([, value]) => value);
-  return listMembers(values.join().toLowerCase()).includes("close");
+  return fields.some(([name, value]) =>
+    /^connection$/i.test(name) && listMembers(value.toLowerCase()).includes("close")
+  );
 }
 
 /** Returns why the server closes the connection after its response (RFC 9112 §9.3, §6.3). */
 function announcedEnd({ fields, minor }: ResponseHead, request: HttpRequest): string {
-  if (saysClose(fields)) {
-    return "after the response, as its Connection: close said";
-  }
+  if (saysClose(fields)) return "after the response, as its Connection: close said";
   if (asksToClose(request)) return "after the response, as the request's Connection: close asked";
   return minor === 0 ? "after the response, as HTTP/1.0 does" : "ended the content, which had no length";
 }
