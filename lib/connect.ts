@@ -16,7 +16,7 @@ import { basicAuthorization } from "./client/curl.ts";
 import { defaultFields, filesOf, requestOf, type TableWords } from "./client/items.ts";
 import { pipedInput } from "./client/line_input.ts";
 import { Output, ProcessScreen } from "./client/output.ts";
-import { type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
+import { Repl } from "./client/repl.ts";
 import type { TerminalStreams } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
@@ -86,7 +86,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   using history = prompt?.history;
   const input = screen.input = prompt?.input ?? pipedInput(Deno.stdin.readable);
   const { print, showCredentials } = options;
-  const replOptions: ReplOptions = {
+  const repl = new Repl(input, {
     ...{ endpoint, session, screen, interactive, painter, table, defaults },
     ...{ print, pretty, showCredentials },
     sessionWith: (other) => sessions[1] = new Session(other, clientOptions),
@@ -96,7 +96,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     readFields: options.fieldsGiven ? undefined : (notation) => RowSchema.parse(notation).fields,
     ...{ explain: views?.explain, raw: views?.raw, accepted: views?.accepted },
     keep: (line) => history?.add(line),
-  };
+  });
   const close = async () => {
     session.close();
     input.close();
@@ -110,9 +110,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
     if (alone === undefined || opensFirst(command, defaults, table)) await session.connect();
     if (interactive) await screen.note("(help lists commands, q quits)");
-    const code = alone === undefined
-      ? await runCommands(input, replOptions)
-      : await runCommand(alone, input, replOptions);
+    const code = alone === undefined ? await repl.runAll() : await repl.run(alone) ?? 0;
     await screen.flush();
     return code;
   } finally {

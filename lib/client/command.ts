@@ -15,7 +15,7 @@ import {
   type TableWords,
 } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw.ts";
-import { basicAuthorization, type PastedUrl, readCurl, readUrl, shellWords } from "./curl.ts";
+import { basicAuthorization, type PastedUrl, readCurl, readField, readUrl, shellWords } from "./curl.ts";
 import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
 export type Command =
@@ -272,10 +272,8 @@ function fieldsHold(fields: readonly AskedField[]): boolean {
 function headerCommand(text: string): Command {
   if (text === "") return { kind: "header" };
   if (text.startsWith("-")) return { kind: "header", dropped: text.slice(1) };
-  const empty = /^([^:]+);$/.exec(text)?.[1];
-  if (empty !== undefined) return { kind: "header", field: fieldLine(empty, "") };
-  const colon = text.indexOf(":");
-  if (colon < 1) throw new WrongInput(`header takes Name: value, or -Name to drop it, saw ${JSON.stringify(text)}`);
-  const [name, value] = fieldLine(text.slice(0, colon), text.slice(colon + 1));
-  return { kind: "header", field: [name, value === "" ? undefined : value] };
+  const expected = `header takes Name: value, or -Name to drop it, saw ${JSON.stringify(text)}`;
+  const [name, value] = readField(text, expected);
+  const [, octets] = fieldLine(name, value ?? "");
+  return { kind: "header", field: [name, value && octets] };
 }

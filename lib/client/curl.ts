@@ -101,7 +101,7 @@ export function readCurl(line: string, own: OwnServer): PastedCurl {
 
   const data = values.flatMap(([name, value]) => dataOf(name, value));
   const isJson = last("json") !== undefined;
-  const lines: AskedField[] = all("header").map(fieldOf);
+  const lines: AskedField[] = all("header").map((line) => readField(line, "-H takes 'Name: value'"));
   const given = lines.map(([name]) => name.toLowerCase());
   const addLine = (name: string, value: string | undefined) => {
     if (value !== undefined && !given.includes(name.toLowerCase())) lines.push([name, value || undefined]);
@@ -179,9 +179,9 @@ function dataOf(option: string, value: string): PastedData[] {
 }
 
 /** Reads `Name: value`; `Name:`, which removes a field, and `Name;`, which sends an empty one. */
-function fieldOf(line: string): AskedField {
+export function readField(line: string, expected: string): AskedField {
   const [, name, value, semicolon] = /^([^\s:;@][^:;]*)(?::(.*)|(;))$/s.exec(line) ?? [];
-  if (name === undefined) throw new WrongInput("-H takes 'Name: value'");
+  if (name === undefined) throw new WrongInput(expected);
   return [name, semicolon === undefined ? value.trim() || undefined : ""];
 }
 

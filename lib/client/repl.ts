@@ -55,17 +55,7 @@ export interface ReplOptions extends DisplayOptions {
 /** The exit codes of commands, from the best to the worst. */
 const RANKS: readonly number[] = [0, 4, 5, EXIT_AGAINST, EXIT_TIMEOUT, EXIT_FAILURE];
 
-/** Runs commands until the input ends. Returns the worst exit code; at a prompt 0, or 130 after Ctrl-C twice. */
-export function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
-  return new Repl(options, input).runAll();
-}
-
-/** Runs one command; missing values are read from the input. Returns the exit code. */
-export async function runCommand(command: () => Command, input: LineInput, options: ReplOptions): Promise<number> {
-  return await new Repl(options, input).run(command) ?? 0;
-}
-
-class Repl {
+export class Repl {
   readonly #options: ReplOptions;
   readonly #input: LineInput;
   readonly #display: Display;
@@ -80,13 +70,14 @@ class Repl {
   /** The number of the last line of a script, which stands before errors. */
   #line: number | undefined;
 
-  constructor(options: ReplOptions, input: LineInput) {
+  constructor(input: LineInput, options: ReplOptions) {
     this.#options = options;
     this.#input = input;
     this.#table = options.table;
     this.#display = new Display(options);
   }
 
+  /** Runs commands until the input ends. Returns the worst exit code; at a prompt 0, or 130 after Ctrl-C twice. */
   async runAll(): Promise<number> {
     const { interactive } = this.#options;
     if (!interactive) this.#line = 0;
@@ -123,7 +114,7 @@ class Repl {
     if (this.#options.interactive) await this.#options.screen.note(line);
   }
 
-  /** Runs one command. Returns its exit code; `undefined` to quit. */
+  /** Runs one command; missing values are read from the input. Returns its exit code; `undefined` to quit. */
   async run(parse: () => Command): Promise<number | undefined> {
     try {
       return await this.#execute(parse(), undefined);

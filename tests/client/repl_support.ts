@@ -3,7 +3,7 @@ import { parseArguments } from "../../lib/client/command.ts";
 import type { RawView } from "../../lib/client/raw.ts";
 import { WrongInput } from "../../lib/client/words.ts";
 import { type Line, pipedInput } from "../../lib/client/line_input.ts";
-import { type ReplOptions, runCommand, runCommands } from "../../lib/client/repl.ts";
+import { Repl, type ReplOptions } from "../../lib/client/repl.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { Table } from "../../lib/table.ts";
@@ -66,8 +66,8 @@ export async function run(
   const lines = pipedInput(new Blob([input]).stream());
   const { words } = options;
   outcome.code = words === undefined
-    ? await runCommands(lines, repl)
-    : await runCommand(() => parseArguments(words, repl.table), lines, repl);
+    ? await new Repl(lines, repl).runAll()
+    : await new Repl(lines, repl).run(() => parseArguments(words, repl.table)) ?? 0;
   lines.close();
   own.session.close();
   return outcome;
@@ -82,7 +82,7 @@ export async function runLines(port: number, lines: Line[], options: Partial<Rep
     close: () => {},
   };
   const own = optionsFor(port);
-  outcome.code = await runCommands(input, {
+  outcome.code = await new Repl(input, {
     ...own,
     readContent: () => Promise.reject(new WrongInput("no files here")),
     screen: {
@@ -94,7 +94,7 @@ export async function runLines(port: number, lines: Line[], options: Partial<Rep
     },
     interactive: true,
     ...options,
-  });
+  }).runAll();
   own.session.close();
   return outcome;
 }
