@@ -45,7 +45,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
   const defaults = await fieldsOfAll(options);
   const alone = await commandAlone(options, table);
-  const command = alone && valid(alone);
+  const { kind, opensFirst } = alone === undefined ? { opensFirst: true } : lookAhead(alone, defaults, table);
 
   const isTyped = alone === undefined && Deno.stdin.isTerminal();
   const streams = isTyped ? await (await import("./client/terminal_input.ts")).processTerminal() : undefined;
@@ -57,10 +57,10 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const painter = painterFor(color === "auto" && pretty !== "auto" ? pretty === "all" : isColored(color));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
   const life = terminal ? screen : new Output(Deno.stderr);
-  const isViewed = alone === undefined || command?.kind === "raw" || explain || verbose || recorder !== undefined;
+  const isViewed = alone === undefined || kind === "raw" || explain || verbose || recorder !== undefined;
   const views = !isViewed ? undefined : (await import("./traffic/explain/client_views.ts")).clientViews({
     ...options,
-    ...{ painter, terminal, kind: command?.kind, record: recorder?.receive },
+    ...{ painter, terminal, kind, record: recorder?.receive },
     write: (text) => screen.print(text),
     writeLife: (text) => life.print(text),
   });
@@ -84,7 +84,8 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const interrupted = () => sessions.forEach((each) => each.cancel());
   const prompt = streams && await openPrompt(streams, options.historyFile, screen, interrupted);
   using history = prompt?.history;
-  const input = screen.input = prompt?.input ?? pipedInput(Deno.stdin.readable);
+  screen.input = prompt?.input;
+  const input = screen.input ?? pipedInput(Deno.stdin.readable);
   const { print, showCredentials } = options;
   const repl = new Repl(input, {
     ...{ endpoint, session, screen, interactive, painter, table, defaults },
@@ -108,7 +109,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   }
   try {
     // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
-    if (alone === undefined || opensFirst(command, defaults, table)) await session.connect();
+    if (opensFirst) await session.connect();
     if (interactive) await screen.note("(help lists commands, q quits)");
     const code = alone === undefined ? await repl.runAll() : await repl.run(alone) ?? 0;
     await screen.flush();
@@ -165,19 +166,17 @@ async function record(name: string): Promise<Recorder> {
   return new Recorder(file, { program: `wiretable ${config.version}`, name, note });
 }
 
-/** Whether a connection is opened before the command runs. */
-function opensFirst(command: Command | undefined, defaults: readonly FieldLine[], table: TableWords): boolean {
-  if (command?.kind !== "request") return command?.kind === "ask" || command?.kind === "raw";
-  if (filesOf(command.order, [defaults]).length > 0) return false;
-  return valid(() => requestOf(command.order, [defaults], table)) !== undefined;
-}
-
-/** Returns what a command makes; `undefined` if it is invalid, which is reported when it runs. */
-function valid<T>(make: () => T): T | undefined {
+/** Returns what a command is, and whether a connection is opened before it runs: not if it is invalid, or needs files. */
+function lookAhead(alone: () => Command, defaults: readonly FieldLine[], table: TableWords) {
   try {
-    return make();
+    const command = alone();
+    const isRequest = command.kind === "request";
+    if (isRequest && filesOf(command.order, [defaults]).length > 0) return { kind: command.kind, opensFirst: false };
+    if (isRequest) requestOf(command.order, [defaults], table);
+    return { kind: command.kind, opensFirst: isRequest || command.kind === "ask" || command.kind === "raw" };
   } catch (error) {
-    if (error instanceof WrongInput) return undefined;
+    // It is reported when the command runs.
+    if (error instanceof WrongInput) return { opensFirst: false };
     throw error;
   }
 }

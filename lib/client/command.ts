@@ -13,6 +13,7 @@ import {
   type Order,
   readItem,
   type TableWords,
+  targetOf,
 } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw.ts";
 import { basicAuthorization, type PastedUrl, readCurl, readField, readUrl, shellWords } from "./curl.ts";
@@ -246,7 +247,8 @@ export function holdsCredentials(command: Command): boolean {
     }
     case "ask":
     case "request": {
-      const { target, items, pasted } = command.order;
+      const { items, pasted } = command.order;
+      const target = targetOf(command.order);
       const text = pasted?.data?.map((part) => "text" in part ? part.text : "").join("") ?? "";
       const members = [...text.matchAll(/(?<![\w-])([\w-]{1,64})"?\s*[:=]/g)].map(([, name]) => name);
       const parameters = items.flatMap((item) => item.kind === "query" ? item.name : []);

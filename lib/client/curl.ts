@@ -102,24 +102,26 @@ export function readCurl(line: string, own: OwnServer): PastedCurl {
   const data = values.flatMap(([name, value]) => dataOf(name, value));
   const isJson = last("json") !== undefined;
   const lines: AskedField[] = all("header").map((line) => readField(line, "-H takes 'Name: value'"));
-  const given = lines.map(([name]) => name.toLowerCase());
-  const addLine = (name: string, value: string | undefined) => {
-    if (value !== undefined && !given.includes(name.toLowerCase())) lines.push([name, value || undefined]);
-  };
   const userPass = last("user") ?? parsed.userPass;
   if (userPass?.includes(":") === false) throw new WrongInput("-u takes USER:PASS");
   const cookies = all("cookie");
   const jar = cookies.find((cookie) => !cookie.includes("="));
   if (jar !== undefined) throw new WrongInput("-b takes NAME=VALUE here, and no file");
-  addLine("Host", parsed.host);
-  addLine("User-Agent", last("user-agent"));
-  addLine("Referer", last("referer"));
-  if (userPass !== undefined) addLine(...basicAuthorization(userPass));
-  addLine("Cookie", cookies.length > 0 ? cookies.join("; ") : undefined);
-  addLine("Accept-Encoding", has("compressed") ? "deflate, gzip, br, zstd" : undefined);
-  addLine("Accept", isJson ? "application/json" : undefined);
   const isForm = data.length > 0 && !isJson;
-  addLine("Content-Type", isForm ? "application/x-www-form-urlencoded" : isJson ? "application/json" : undefined);
+  const others = {
+    "Host": parsed.host,
+    "User-Agent": last("user-agent"),
+    "Referer": last("referer"),
+    "Authorization": userPass && basicAuthorization(userPass)[1],
+    "Cookie": cookies.length > 0 ? cookies.join("; ") : undefined,
+    "Accept-Encoding": has("compressed") ? "deflate, gzip, br, zstd" : undefined,
+    "Accept": isJson ? "application/json" : undefined,
+    "Content-Type": isForm ? "application/x-www-form-urlencoded" : isJson ? "application/json" : undefined,
+  };
+  const given = lines.map(([name]) => name.toLowerCase());
+  for (const [name, value] of Object.entries(others)) {
+    if (value !== undefined && !given.includes(name.toLowerCase())) lines.push([name, value || undefined]);
+  }
   if (has("head") && data.length > 0) throw new WrongInput("curl takes either -I or data");
   return {
     ...parsed,

@@ -60,8 +60,6 @@ export interface Order {
   readonly method: string;
   /** The row's name, `all`, or a path, as typed. */
   readonly object: string;
-  /** The target, without the parameters of items. */
-  readonly target: string;
   readonly items: readonly Item[];
   /** What else a pasted command of curl has. */
   readonly pasted?: Pick<PastedCurl, "data" | "follows">;
@@ -138,8 +136,9 @@ function fileIn(text: string): string {
 
 /** Creates the order of a request: its object is a row's name, `all`, or a path. */
 export function makeOrder(method: string, object: string, items: readonly Item[]): Order {
-  const order = { method, object, target: targetOf(method, object), items };
+  const order = { method, object, items };
   // A request that is wrong whatever its files hold is refused before they are read.
+  targetOf(order);
   askedFields(order);
   for (const item of items) if (item.kind === "file") refuseContent(method, item.name);
   return order;
@@ -180,14 +179,14 @@ export function requestOf(
   table: TableWords,
   files: ReadonlyMap<string, Uint8Array> = new Map(),
 ) {
-  const { method, pasted } = order;
+  const { method, pasted, items } = order;
   const asked = merged([askedFields(order, files), ...session]);
   const fields = asked.filter((field): field is FieldLine => field[1] !== undefined);
-  const target = order.items.reduce((target, item) => {
+  const target = items.reduce((target, item) => {
     if (item.kind !== "query") return target;
     const parameter = `${encodeURIComponent(item.name)}=${encodeURIComponent(valueOf(item, files))}`;
     return `${target}${target.includes("?") ? "&" : "?"}${parameter}`;
-  }, order.target);
+  }, targetOf(order));
   const request: HttpRequest = { method, target, fields };
   if (pasted?.data !== undefined) {
     const { content, contentFrom } = contentOf(pasted.data, files);
@@ -355,8 +354,8 @@ function notJson(name: string, text: string): WrongInput {
   return new WrongInput(`the value of ${name} is not JSON: ${text === "" ? "it is empty" : text}`);
 }
 
-/** Returns the target: `all` is the table, a path is sent as typed, anything else is a row's name. */
-function targetOf(method: string, object: string): string {
+/** Returns the target without parameters: `all` is the table, a path is sent as typed, anything else a row's name. */
+export function targetOf({ method, object }: Order): string {
   if (object === "all") return "/";
   if (object === "*" && !ROW_METHODS.includes(method)) return "*";
   if (!object.startsWith("/")) {

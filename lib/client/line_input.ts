@@ -19,8 +19,6 @@ export type Line =
 
 export interface LineInput {
   next(): Promise<Line>;
-  /** Shows a line above the text being typed; a script gets none. */
-  notify(line: string): void;
   close(): void;
 }
 
@@ -73,7 +71,6 @@ export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   const lines = splitLines(stream);
   return {
     next: async () => (await lines.next()).value ?? { kind: "end" },
-    notify: () => {},
     close: () => void lines.return(undefined),
   };
 }

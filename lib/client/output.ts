@@ -5,7 +5,7 @@ import { addressText } from "../address.ts";
 import { ByteBuffer, type Sink, writeAll, writeLine } from "../bytes.ts";
 import { terminalColumns, wrapMessage, wrapWords } from "../terminal.ts";
 import type { Screen } from "./display.ts";
-import type { LineInput } from "./line_input.ts";
+import type { TerminalInput } from "./terminal_input.ts";
 
 const ENCODER = new TextEncoder();
 /** Octets that are gathered before a writer has to wait. */
@@ -59,7 +59,7 @@ export class ProcessScreen extends Output implements Screen {
   readonly terminal = Deno.stdout.isTerminal();
   readonly columns = terminalColumns;
   /** Shows notices, once it is there. */
-  input: LineInput | undefined;
+  input: TerminalInput | undefined;
   readonly #interactive: boolean;
   /** Resolves once the notices so far are shown; errors of writing are reported where the output ends. */
   #noticed: Promise<void> = Promise.resolve();

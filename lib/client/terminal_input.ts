@@ -113,6 +113,7 @@ export class TerminalInput implements LineInput {
     return promise;
   }
 
+  /** Shows a line above the text being typed. */
   notify(line: string): void {
     const { rows } = this.#editor.getCursorPos();
     const up = rows > 0 ? `\x1b[${rows}A` : "";

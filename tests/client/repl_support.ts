@@ -78,7 +78,6 @@ export async function runLines(port: number, lines: Line[], options: Partial<Rep
   const outcome = { shown: "", told: "", code: 0 };
   const input = {
     next: () => Promise.resolve(lines.shift() ?? { kind: "end" as const }),
-    notify: () => {},
     close: () => {},
   };
   const own = optionsFor(port);

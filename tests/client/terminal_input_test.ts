@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
-import type { Line, LineInput } from "../../lib/client/line_input.ts";
+import type { Line } from "../../lib/client/line_input.ts";
 import { TerminalInput } from "../../lib/client/terminal_input.ts";
 import { MAX_TYPED_AHEAD_CHARACTERS } from "../../lib/limits.ts";
 
 /** A terminal whose keys the test presses. */
 interface Typing {
-  readonly input: LineInput;
+  readonly input: TerminalInput;
   press(keys: string): void;
   shown(): string;
   /** How often Ctrl-C was reported while no line was requested. */
