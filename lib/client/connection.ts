@@ -336,7 +336,7 @@ export class ClientConnection {
       const isOther = this.#decoder.consumed === 0 && octets.length > 0 && octets[0] !== LETTER_H;
       const seen = isOther ? `; the server sent: ${startOf(octets)}` : "";
       const about = `${error.message} (${error.rule}, at octet ${error.offset})${seen}`;
-      throw new ClientError(`The response is not valid HTTP: ${about}`, octets.slice());
+      throw new ClientError(`The response is not valid HTTP: ${about}`);
     }
   }
 }

@@ -1,13 +1,12 @@
 /** Shows the selected parts of requests and responses to a user. */
 
 import { Buffer } from "node:buffer";
-import { octetsToText, octetString } from "../bytes.ts";
+import { octetString } from "../bytes.ts";
 import type { ClientEvent } from "../client.ts";
 import type { ContentView } from "../content.ts";
 import { acceptedIn, LF } from "../http_message.ts";
-import { MAX_SHOWN_INVALID_OCTETS } from "../limits.ts";
 import { maskCredentials } from "../masking.ts";
-import { escapeOctet, escapeText, type Painter, showHead } from "../terminal.ts";
+import { type Painter, showHead } from "../terminal.ts";
 
 export interface Screen {
   /** Whether it is a terminal. Data from the server is escaped on a terminal, and exact otherwise. */
@@ -92,16 +91,6 @@ export class Display {
     this.#midLine = !view.endsLine;
   }
 
-  /** Shows received octets that are not a valid response, up to a limit. */
-  async showInvalid(octets: Uint8Array): Promise<void> {
-    if (!this.#shows("h") || octets.length === 0) return;
-    await this.banner("-----RESPONSE-----");
-    const shown = octetString(octets, 0, Math.min(octets.length, MAX_SHOWN_INVALID_OCTETS));
-    const text = await this.#writeMasked(shown, (masked) => escapeText(octetsToText(masked, escapeOctet)));
-    this.#midLine = !text.endsWith("\n");
-    await this.endLine();
-  }
-
   /** Writes text on its own line. */
   async write(text: string): Promise<void> {
     await this.endLine();
@@ -140,17 +129,12 @@ export class Display {
     await this.endContent();
   }
 
+  /** Writes a head without credentials: as safe text on a terminal, exactly otherwise. */
   async #showHead(head: string): Promise<void> {
-    await this.#writeMasked(head, (masked) => showHead(masked, this.#options.painter));
-  }
-
-  /** Writes octets without credentials: as safe text on a terminal, exactly otherwise. Returns them. */
-  async #writeMasked(octets: string, safeText: (masked: string) => string): Promise<string> {
-    const { screen, showCredentials } = this.#options;
-    const masked = showCredentials ? octets : maskCredentials(octets);
+    const { screen, showCredentials, painter } = this.#options;
+    const shown = showCredentials ? head : maskCredentials(head);
     await this.endLine();
-    await screen.write(screen.terminal ? ENCODER.encode(safeText(masked)) : Buffer.from(masked, "latin1"));
-    return masked;
+    await screen.write(screen.terminal ? ENCODER.encode(showHead(shown, painter)) : Buffer.from(shown, "latin1"));
   }
 
   async #showContent(octets: Uint8Array): Promise<void> {

@@ -12,14 +12,6 @@ import { escapeOctet, escapeText } from "../terminal.ts";
 export class ClientError extends ReportedError {
   /** The name of the error's class. */
   override name: string = this.constructor.name;
-  /** What was received, but is not valid HTTP. */
-  readonly octets?: Uint8Array;
-
-  /** Creates an error. */
-  constructor(message: string, octets?: Uint8Array) {
-    super(message);
-    this.octets = octets;
-  }
 }
 
 /** No response arrived in time. */

@@ -369,7 +369,6 @@ export class Repl {
     if (!(error instanceof ClientError)) throw error;
     this.#failed = true;
     await this.#display.endLine();
-    if (error.octets !== undefined) await this.#display.showInvalid(error.octets);
     await screen.note(`${place}${escapeText(error.message)}`);
     return error.exitCode;
   }
