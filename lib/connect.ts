@@ -13,7 +13,7 @@ import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
 import { type Command, parseArguments } from "./client/command.ts";
 import { basicAuthorization } from "./client/curl.ts";
-import { defaultFields, filesOf, requestOf, type TableWords } from "./client/items.ts";
+import { defaultFields, type TableWords } from "./client/items.ts";
 import { pipedInput } from "./client/line_input.ts";
 import { Output, ProcessScreen } from "./client/output.ts";
 import { Repl } from "./client/repl.ts";
@@ -45,7 +45,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
   const defaults = await fieldsOfAll(options);
   const alone = await commandAlone(options, table);
-  const { kind, opensFirst } = alone === undefined ? { opensFirst: true } : lookAhead(alone, defaults, table);
+  const isRaw = options.rawFile !== undefined || options.command[0]?.toLowerCase() === "raw";
 
   const isTyped = alone === undefined && Deno.stdin.isTerminal();
   const streams = isTyped ? await (await import("./client/terminal_input.ts")).processTerminal() : undefined;
@@ -57,10 +57,10 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const painter = painterFor(color === "auto" && pretty !== "auto" ? pretty === "all" : isColored(color));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
   const life = terminal ? screen : new Output(Deno.stderr);
-  const isViewed = alone === undefined || kind === "raw" || explain || verbose || recorder !== undefined;
+  const isViewed = alone === undefined || isRaw || explain || verbose || recorder !== undefined;
   const views = !isViewed ? undefined : (await import("./traffic/explain/client_views.ts")).clientViews({
     ...options,
-    ...{ painter, terminal, kind, record: recorder?.receive },
+    ...{ painter, terminal, kind: alone && (isRaw ? "raw" : "request"), record: recorder?.receive },
     write: (text) => screen.print(text),
     writeLife: (text) => life.print(text),
   });
@@ -108,8 +108,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     Deno.addSignalListener(signal, () => void close().finally(() => Deno.exit(exitCodeAfter(signal))));
   }
   try {
-    // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
-    if (opensFirst) await session.connect();
+    if (alone === undefined) await session.connect();
     if (interactive) await screen.note("(help lists commands, q quits)");
     const code = alone === undefined ? await repl.runAll() : await repl.run(alone) ?? 0;
     await screen.flush();
@@ -164,21 +163,6 @@ async function record(name: string): Promise<Recorder> {
   const file = await makeFile("--record", name);
   note(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
   return new Recorder(file, { program: `wiretable ${config.version}`, name, note });
-}
-
-/** Returns what a command is, and whether a connection is opened before it runs: not if it is invalid, or needs files. */
-function lookAhead(alone: () => Command, defaults: readonly FieldLine[], table: TableWords) {
-  try {
-    const command = alone();
-    const isRequest = command.kind === "request";
-    if (isRequest && filesOf(command.order, [defaults]).length > 0) return { kind: command.kind, opensFirst: false };
-    if (isRequest) requestOf(command.order, [defaults], table);
-    return { kind: command.kind, opensFirst: isRequest || command.kind === "ask" || command.kind === "raw" };
-  } catch (error) {
-    // It is reported when the command runs.
-    if (error instanceof WrongInput) return { opensFirst: false };
-    throw error;
-  }
 }
 
 const NO_RAW_MODE =

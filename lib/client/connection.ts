@@ -114,7 +114,9 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
     await inTime(tls.handshake(), () => tls.close());
     return tls;
   } catch (error) {
-    throw connectError(error, endpoint, options.certificateAdvice);
+    const reason = connectError(error, endpoint, options.certificateAdvice);
+    if (reason instanceof ClientError) reason.isUnconnected = true;
+    throw reason;
   }
 }
 

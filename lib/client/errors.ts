@@ -12,6 +12,8 @@ import { escapeOctet, escapeText } from "../terminal.ts";
 export class ClientError extends ReportedError {
   /** The name of the error's class. */
   override name: string = this.constructor.name;
+  /** Whether there was no connection. */
+  isUnconnected = false;
 }
 
 /** No response arrived in time. */

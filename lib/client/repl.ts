@@ -223,7 +223,8 @@ export class Repl {
   }
 
   async #askAndExchange(order: Order): Promise<number> {
-    const { interactive, asks, screen } = this.#options;
+    const { interactive, asks, screen, session } = this.#options;
+    await session.connect();
     if (interactive || asks) await screen.note(`Enter information: ${describeFields(this.#table)}`);
     // Two words stand for those of the command before the values.
     const withWords = (text: string) => `put - ${text}`;
@@ -369,6 +370,8 @@ export class Repl {
     if (!(error instanceof ClientError)) throw error;
     this.#failed = true;
     await this.#display.endLine();
+    // A single command without a connection did not begin.
+    if (error.isUnconnected && this.#line === undefined && !this.#options.interactive) throw error;
     await screen.note(`${place}${escapeText(error.message)}`);
     return error.exitCode;
   }
