@@ -136,7 +136,7 @@ export class Session {
       if (ended === undefined) return notice;
       this.close();
       const sentence = sentenceOf(ended.how);
-      if (isNew || ended.isGreeting && !ended.isKnown) throw new ClientError(sentence);
+      if (isNew) throw new ClientError(sentence);
       if (!ended.isKnown) notice = `${sentence}; this is a new connection`;
     }
   }

@@ -60,8 +60,6 @@ export type ClientEvent =
 
 const READ_OCTETS = 256 * 1024;
 const WRITE_OCTETS = 1024 * 1024;
-/** A server's greeting comes within this many milliseconds; unasked octets after that are about a slow client. */
-const GREETING_MS = 1000;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
@@ -71,8 +69,6 @@ interface Ended {
   readonly how: string;
   /** Whether the user knows, or knows that it was to end. */
   readonly isKnown: boolean;
-  /** Whether the server spoke as soon as the connection was open, as it would on another one. */
-  readonly isGreeting?: boolean;
 }
 
 /** The connection ended before the first octet of a response. */
@@ -271,8 +267,7 @@ export class ClientConnection {
   #noteUnasked(octets: Uint8Array): void {
     if (this.#busy || this.#isClosed) return;
     const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
-    const isGreeting = !this.used && performance.now() - this.#idleSince < GREETING_MS;
-    this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`, isGreeting);
+    this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`);
   }
 
   get #idleSeconds(): number {
@@ -280,11 +275,11 @@ export class ClientConnection {
   }
 
   /** Ends the connection between two exchanges, and notes that for the user. */
-  #endNow(how: string, isGreeting = false): void {
+  #endNow(how: string): void {
     const { closed } = this.#options;
     // A close by this program is not reported.
     if (this.#isClosed) return;
-    this.ended = { how, isKnown: closed !== undefined || this.#announced !== undefined, isGreeting };
+    this.ended = { how, isKnown: closed !== undefined || this.#announced !== undefined };
     this.close();
     closed?.(how);
   }
