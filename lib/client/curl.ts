@@ -4,6 +4,7 @@
  */
 
 import { Buffer, isUtf8 } from "node:buffer";
+import { parseArgs } from "node:util";
 import { addressText, defaultPort, type Endpoint } from "../address.ts";
 import { NO_BYTES, octetsToText } from "../bytes.ts";
 import { type FieldLine, type HttpRequest, METHODS_WITH_CONTENT, percentDecoded } from "../http_message.ts";
@@ -73,27 +74,26 @@ function isSame(own: Endpoint, other: Endpoint): boolean {
   return own.secure === other.secure && own.port === other.port && nameOf(own) === nameOf(other);
 }
 
-/** curl's options with a value. */
-const VALUED = [
-  ...["request", "header", "user", "cookie", "user-agent", "referer", "url"],
-  ...["data", "data-ascii", "data-raw", "data-binary", "json"],
-];
-/** Those without one. The last three are among what the command `curl` prints. */
-const SWITCHES = [
-  ...["head", "insecure", "location", "globoff", "silent", "show-error", "include", "verbose"],
-  ...["show-headers", "compressed", "http1.1", "path-as-is"],
-];
-const LETTERS: Readonly<Record<string, string>> = {
-  ...{ X: "request", H: "header", d: "data", u: "user", b: "cookie", A: "user-agent", e: "referer" },
-  ...{ I: "head", k: "insecure", L: "location", g: "globoff", i: "include" },
-  ...{ s: "silent", S: "show-error", v: "verbose" },
+/** curl's options that are read, with their letters. The last three are among what the command `curl` prints. */
+const OPTIONS: Record<string, { readonly type: "string" | "boolean"; readonly short?: string }> = {
+  ...optionsOf("string", "request X", "header H", "data d", "user u", "cookie b", "user-agent A", "referer e", "url"),
+  ...optionsOf("string", "data-ascii", "data-raw", "data-binary", "json"),
+  ...optionsOf("boolean", "head I", "insecure k", "location L", "globoff g", "include i", "silent s", "show-error S"),
+  ...optionsOf("boolean", "verbose v", "show-headers", "compressed", "http1.1", "path-as-is"),
 };
+
+function optionsOf(type: "string" | "boolean", ...names: readonly string[]) {
+  return Object.fromEntries(names.map((each) => {
+    const [name, short] = each.split(" ");
+    return [name, { type, ...short !== undefined && { short } }];
+  }));
+}
 
 /** Reads a command of curl, without the word `curl`. What needs a shell, and options that are not read, are refused. */
 export function readCurl(line: string, own: OwnServer): PastedCurl {
   const words = shellWords(line);
   if (words === undefined) throw new WrongInput("the line of curl goes on: a quote is not closed, or \\ is at its end");
-  const { values, all, last, has } = optionsOf(words);
+  const { values, all, last, has } = valuesIn(words);
   const [url, ...more] = all("url");
   if (url === undefined || more.length > 0) throw new WrongInput(`curl takes one URL here, saw ${all("url").length}`);
   if (has("insecure") && /^https:/i.test(url)) throw new WrongInput(`in the place of -k: ${own.insecureAdvice}`);
@@ -148,28 +148,23 @@ export function contentOf(data: readonly PastedData[], files: ReadonlyMap<string
 }
 
 /** Returns the options and their values in their order; a URL is the value of `url`. */
-function optionsOf(words: readonly string[]) {
-  const values: [name: string, value: string][] = [];
-  const rest = [...words];
-  const add = (option: string, name: string, joined?: string) => {
-    if (!VALUED.includes(name) && !SWITCHES.includes(name)) {
-      throw new WrongInput(`${option} of curl is not read here, and nothing is sent`);
+function valuesIn(args: string[]) {
+  const { tokens } = parseArgs({ args, options: OPTIONS, strict: false, allowPositionals: true, tokens: true });
+  const values = tokens.flatMap((token): [name: string, value: string][] => {
+    if (token.kind === "option-terminator") return [];
+    if (token.kind === "positional") {
+      if (!/^[–—]/.test(token.value)) return [["url", token.value]];
+      throw new WrongInput(`${token.value[0]} is a dash of a word processor: write - or --`);
     }
-    const value = SWITCHES.includes(name) ? "" : joined || rest.shift();
-    if (value === undefined) throw new WrongInput(`${option} of curl needs a value`);
-    values.push([name, value]);
-  };
-  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
-    if (word.startsWith("--")) add(word, word.slice(2));
-    else if (/^-./.test(word)) {
-      for (let i = 1; i < word.length; i++) {
-        const name = LETTERS[word[i]];
-        add(`-${word[i]}`, name, word.slice(i + 1));
-        if (VALUED.includes(name)) break;
-      }
-    } else if (/^[–—]/.test(word)) throw new WrongInput(`${word[0]} is a dash of a word processor: write - or --`);
-    else values.push(["url", word]);
-  }
+    const { name, rawName, value } = token;
+    if (!Object.hasOwn(OPTIONS, name) || token.inlineValue && rawName.startsWith("--")) {
+      throw new WrongInput(`${rawName} of curl is not read here, and nothing is sent`);
+    }
+    if (OPTIONS[name].type === "string" && value === undefined) {
+      throw new WrongInput(`${rawName} of curl needs a value`);
+    }
+    return [[name, value ?? ""]];
+  });
   const all = (name: string) => values.flatMap(([each, value]) => each === name ? value : []);
   return { values, all, last: (name: string) => all(name).at(-1), has: (name: string) => all(name).length > 0 };
 }
