@@ -89,34 +89,26 @@ export class ContentView {
   add(octets: Uint8Array): Promise<void> {
     return this.#step(async () => {
       this.#octets += octets.length;
-      for (const piece of pieces(octets)) await this.#add(piece);
+      for (const piece of pieces(octets)) {
+        if (this.#decoder === undefined || this.#isBinary) await this.#addDecoded(piece);
+        else await this.#decode(piece);
+      }
     });
   }
 
-  /** Shows what was held, and a note on the content if needed. */
-  end(): Promise<void> {
+  /** Shows what was held, and a note on the content if needed; without one if more content came, but is not shown. */
+  end(isCut = false): Promise<void> {
     clearTimeout(this.#timer);
-    return this.#step(() => this.#end()).finally(() => this.#decoder?.close());
-  }
-
-  /** Shows what was held of content that is not shown to its end. */
-  cut(): Promise<void> {
-    clearTimeout(this.#timer);
-    return this.#step(() => this.#cut()).finally(() => this.#decoder?.close());
+    return this.#step(() => isCut ? this.#cut() : this.#end()).finally(() => this.#decoder?.close());
   }
 
   #step(run: () => Promise<void>): Promise<void> {
     return this.#steps = this.#steps.then(run);
   }
 
-  async #add(octets: Uint8Array): Promise<void> {
-    if (this.#decoder === undefined || this.#isBinary) return await this.#addDecoded(octets);
-    if (this.#isBinary === undefined) this.#coded.append(octets);
-    await this.#decode(octets);
-  }
-
   async #decode(octets: Uint8Array | "end"): Promise<void> {
     const decoder = this.#decoder!;
+    if (octets !== "end" && this.#isBinary === undefined) this.#coded.append(octets);
     for await (const piece of decoder.decode(octets)) {
       await this.#addDecoded(piece);
       if (this.#isBinary) return;
