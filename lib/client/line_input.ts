@@ -42,28 +42,29 @@ export async function joinedLine(
   waits: () => Promise<void>,
 ): Promise<Line> {
   if (first.kind !== "line") return first;
-  let { text, rest } = first;
+  const texts = [first.text];
+  let { rest } = first;
   let isAnnounced = false;
-  for (let asked = 1, left = linesAfter(text, rest); left > 0; asked++, left = linesAfter(text, rest)) {
-    const texts = [text];
-    for (; left > 0; left--) {
-      if (rest === undefined && !isAnnounced) await waits();
-      isAnnounced ||= rest === undefined;
-      const line = await input.next();
-      if (line.kind === "end") return { kind: "line", text: texts.join("\n") };
-      if (line.kind !== "line") return line;
-      texts.push(line.text);
-      rest = line.rest;
-    }
-    text = texts.join("\n");
+  let asked = 1;
+  for (let left = linesAfter(first.text, rest); left > 0; left--) {
+    if (rest === undefined && !isAnnounced) await waits();
+    isAnnounced ||= rest === undefined;
+    const line = await input.next();
+    if (line.kind === "end") break;
+    if (line.kind !== "line") return line;
+    texts.push(line.text);
+    rest = line.rest;
+    if (left > 1) continue;
+    const text = texts.join("\n");
     if (text.length > MAX_LINE_CHARACTERS) {
       throw new WrongInput(`a command has at most ${MAX_LINE_CHARACTERS} characters`);
     }
-    if (asked === MAX_CURL_LINES) {
+    if (asked++ === MAX_CURL_LINES) {
       throw new WrongInput(`a command of curl has at most ${MAX_CURL_LINES} lines: is a quote open?`);
     }
+    left += linesAfter(text, rest);
   }
-  return { kind: "line", text };
+  return { kind: "line", text: texts.join("\n") };
 }
 
 /** Reads lines from a stream of octets in UTF-8. A line that is too long, and UTF-16, are an {@linkcode ReportedError}. */
