@@ -16,7 +16,7 @@ import {
   targetOf,
 } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw.ts";
-import { basicAuthorization, type PastedUrl, readCurl, readField, readUrl, shellWords } from "./curl.ts";
+import { basicAuthorization, readCurl, readField, readUrl, shellWords } from "./curl.ts";
 import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
 export type Command =
@@ -207,7 +207,7 @@ function requestCommand(method: string, [verb, typed, ...rest]: readonly Word[],
 }
 
 /** Returns what a URL says besides its target, unless the items say otherwise. */
-function fieldsOf({ host, userPass }: PastedUrl, items: readonly Item[]): Item[] {
+function fieldsOf({ host, userPass }: ReturnType<typeof readUrl>, items: readonly Item[]): Item[] {
   const fields: FieldLine[] = [["Host", host], ...userPass === undefined ? [] : [basicAuthorization(userPass)]];
   const given = items.flatMap((item) => item.kind === "field" ? item.name.toLowerCase() : []);
   return fields.filter(([name]) => !given.includes(name.toLowerCase())).map(fieldItem);

@@ -21,26 +21,10 @@ export interface OwnServer {
   readonly insecureAdvice: string;
 }
 
-export interface PastedUrl {
-  /** The path and the query as written, without the fragment. */
-  readonly target: string;
-  /** The authority, for Host. */
-  readonly host: string;
-  readonly userPass: string | undefined;
-}
-
 /** A part of a request's content: text, or a file, possibly without its line ends. */
 export type PastedData =
   | { readonly text: string }
   | { readonly file: string; readonly joinsLines: boolean };
-
-/** A request as curl would send it. */
-export interface PastedCurl extends PastedUrl {
-  readonly method: string;
-  readonly fields: readonly AskedField[];
-  readonly data: readonly PastedData[] | undefined;
-  readonly follows: boolean;
-}
 
 const URL_PARTS =
   /^(?:(https?):\/\/)?(?:([^/?#@]*)@)?(\[[^\]]*\]|[^:/?#[\]]+)(?::(\d+))?(\/[^?#]*)?(\?[^#]*)?(?:#.*)?$/is;
@@ -51,7 +35,7 @@ const LOCAL_NAMES = ["localhost", "127.0.0.1", "::1"];
  * Reads a URL of the own server; one of another is refused with the command to type there, which ends with `rest`, or
  * with the line itself.
  */
-export function readUrl(url: string, own: OwnServer, rest?: (target: string) => string[]): PastedUrl {
+export function readUrl(url: string, own: OwnServer, rest?: (target: string) => string[]) {
   const [whole, scheme = "http", userPass, name, digits, path = "/", query = ""] = URL_PARTS.exec(url) ?? [];
   if (whole === undefined) throw new WrongInput(`${JSON.stringify(url)} is not an http:// or https:// URL`);
   const secure = scheme.toLowerCase() === "https";
@@ -59,6 +43,7 @@ export function readUrl(url: string, own: OwnServer, rest?: (target: string) => 
   // A zone of an IPv6 address stands after an encoded % in a URL (RFC 6874 §2).
   const host = name.replace(/^\[|\]$/g, "").replace("%25", "%");
   const authority = port === defaultPort(secure) ? name : `${name}:${port}`;
+  // As written, but without the fragment.
   const target = path + query;
   if (!isSame(own.endpoint, { secure, host, port })) {
     const origin = `${secure ? "https" : "http"}://${authority}`;
@@ -90,7 +75,7 @@ function optionsOf(type: "string" | "boolean", ...names: readonly string[]) {
 }
 
 /** Reads a command of curl, without the word `curl`. What needs a shell, and options that are not read, are refused. */
-export function readCurl(line: string, own: OwnServer): PastedCurl {
+export function readCurl(line: string, own: OwnServer) {
   const words = shellWords(line);
   if (words === undefined) throw new WrongInput("the line of curl goes on: a quote is not closed, or \\ is at its end");
   const { values, all, last, has } = valuesIn(words);
@@ -101,7 +86,7 @@ export function readCurl(line: string, own: OwnServer): PastedCurl {
 
   const data = values.flatMap(([name, value]) => dataOf(name, value));
   const isJson = last("json") !== undefined;
-  const lines: AskedField[] = all("header").map((line) => readField(line, "-H takes 'Name: value'"));
+  const fields: AskedField[] = all("header").map((line) => readField(line, "-H takes 'Name: value'"));
   const userPass = last("user") ?? parsed.userPass;
   if (userPass?.includes(":") === false) throw new WrongInput("-u takes USER:PASS");
   const cookies = all("cookie");
@@ -118,15 +103,15 @@ export function readCurl(line: string, own: OwnServer): PastedCurl {
     "Accept": isJson ? "application/json" : undefined,
     "Content-Type": isForm ? "application/x-www-form-urlencoded" : isJson ? "application/json" : undefined,
   };
-  const given = lines.map(([name]) => name.toLowerCase());
+  const given = fields.map(([name]) => name.toLowerCase());
   for (const [name, value] of Object.entries(others)) {
-    if (value !== undefined && !given.includes(name.toLowerCase())) lines.push([name, value || undefined]);
+    if (value !== undefined && !given.includes(name.toLowerCase())) fields.push([name, value || undefined]);
   }
   if (has("head") && data.length > 0) throw new WrongInput("curl takes either -I or data");
   return {
     ...parsed,
     method: last("request") ?? (has("head") ? "HEAD" : data.length > 0 ? "POST" : "GET"),
-    fields: lines.filter(([name, value]) => !isTrueLength(name, value, data)),
+    fields,
     data: data.length === 0 ? undefined : data.flatMap((part, i) => i === 0 || isJson ? [part] : [{ text: "&" }, part]),
     follows: has("location"),
   };
@@ -190,12 +175,6 @@ export function basicAuthorization(userPass: string): FieldLine {
 /** A field as it is typed: `Name: value`, `Name;` if it is empty, `Name:` for none of that name. */
 export function textOfField([name, value]: AskedField): string {
   return value === undefined ? `${name}:` : value === "" ? `${name};` : `${name}: ${value}`;
-}
-
-/** Whether a field is a Content-Length that says what this program will say itself. */
-function isTrueLength(name: string, value: string | undefined, data: readonly PastedData[]): boolean {
-  const length = Buffer.byteLength(data.map((part) => "text" in part ? part.text : "").join("&"));
-  return name.toLowerCase() === "content-length" && value === String(length) && data.every((part) => "text" in part);
 }
 
 /** Removes dot segments from a URL, as curl does (RFC 3986 §5.2.4). */

@@ -18,7 +18,7 @@ import {
   METHODS_WITH_CONTENT,
 } from "../http_message.ts";
 import { isJson } from "../json.ts";
-import { contentOf, type OwnServer, type PastedCurl } from "./curl.ts";
+import { contentOf, type OwnServer, type PastedData } from "./curl.ts";
 import {
   boundaryOf,
   FORM,
@@ -62,7 +62,7 @@ export interface Order {
   readonly object: string;
   readonly items: readonly Item[];
   /** What else a pasted command of curl has. */
-  readonly pasted?: Pick<PastedCurl, "data" | "follows">;
+  readonly pasted?: { readonly data: readonly PastedData[] | undefined; readonly follows: boolean };
 }
 
 /** A field of a form whose value is a file, as in `photo@FILE`. */
