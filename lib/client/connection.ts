@@ -22,7 +22,7 @@ import { ClientError, connectError, endOf, startOf, type TimeoutError, timeoutEr
 
 /** How a connection is opened. */
 export interface DialOptions {
-  /** The timeout for connecting and for TLS, each, in milliseconds. */
+  /** The timeout for connecting, for TLS, for a response and for each part of it, in milliseconds. */
   readonly timeoutMs: number;
   /** Additional trusted certificates, in PEM. */
   readonly caCerts?: readonly string[];
@@ -38,8 +38,6 @@ export interface DialOptions {
 
 /** Options of a client. */
 export interface ClientOptions extends DialOptions {
-  /** The timeout for connecting, for a response and for each part of it, in milliseconds. */
-  readonly timeoutMs: number;
   /** Waits until what listens to the tap has room for another read or write; `undefined` if it has. */
   readonly room?: () => Promise<void> | undefined;
   /** Receives the addresses of each new connection. */
@@ -149,7 +147,6 @@ export class ClientConnection {
     this.#reading = this.#read();
   }
 
-  /** @throws {ClientError} If no server answers. */
   static async open(endpoint: Endpoint, options: ClientOptions, cancel?: AbortSignal): Promise<ClientConnection> {
     return new ClientConnection(await dial(endpoint, options, cancel), options);
   }

@@ -23,12 +23,6 @@ interface PiecesOptions {
   readonly showsRefusals: () => boolean;
 }
 
-/** A refusal of too many rows: how many one request may create, and why, in the server's words. */
-interface Refusal {
-  readonly maxRows: number;
-  readonly detail: string;
-}
-
 /** Fields that make a request depend on the state of the table, which the first piece changes (RFC 9110 §13.1). */
 const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 const PROBLEM = /^application\/problem\+json\s*(?:;|$)/i;
@@ -84,10 +78,10 @@ async function sendOnce(
   request: HttpRequest,
   rows: () => number,
   { send, show, showsRefusals }: PiecesOptions,
-): Promise<{ status: number; refusal?: Refusal }> {
+) {
   const document = new ByteBuffer(1024);
   let held: ClientEvent[] | undefined;
-  let refusal: Refusal | undefined;
+  let refusal: ReturnType<typeof refusalIn>;
   const release = async () => {
     const events = held ?? [];
     held = undefined;
@@ -115,8 +109,11 @@ async function sendOnce(
   }
 }
 
-/** Returns the refusal in a problem document; `undefined` if it is not about the number of rows. */
-function refusalIn(document: Uint8Array): Refusal | undefined {
+/**
+ * Returns how many rows one request may create, and why, in the server's words; `undefined` if a problem document is not
+ * about the number of rows.
+ */
+function refusalIn(document: Uint8Array) {
   const problem = parsedJson(UTF8.decode(document));
   if (!isObject(problem)) return undefined;
   const { maxRows, detail } = problem;

@@ -62,5 +62,6 @@ Deno.test("a request's content is shown if there is any", async () => {
 Deno.test("trailers are separated by a line", async () => {
   const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n";
   assert.match(await shown(chunked), /\n\na\n-----TRAILERS-----\nX-Sum: 1\n$/);
+  assert.match(await shown(chunked, { print: "hb" }, false), /\r\n\r\na\n-----TRAILERS-----\nX-Sum: 1\r\n$/);
   assert.equal(await shown(chunked, { print: "b" }), "a\n");
 });
