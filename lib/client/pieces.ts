@@ -39,24 +39,29 @@ export async function sendInPieces(request: HttpRequest, options: PiecesOptions)
   const { content, fields } = request;
   const isConditional = fields.some(([name]) => CONDITIONS.includes(name.toLowerCase()));
   if (content === undefined || isConditional) return await options.send(request, options.show);
-  const rows = new Rows(content, mediaType(fields) === "application/x-ndjson");
+  const isLines = mediaType(fields) === "application/x-ndjson";
+  // Found only when needed: most requests are not refused.
+  let spans: readonly MemberSpan[] | undefined;
+  const rows = () => spans ??= (isLines ? lineSpans(content) : memberSpans(content)) ?? [];
   for (let from = 0, size = Infinity;;) {
     const isWhole = size === Infinity;
-    const to = () => Math.min(from + size, rows.count);
+    const piece = () => rows().slice(from, from + size);
+    const upTo = (end: number) => `up to ${nameOf(content, rows()[end - 1])}`;
     const noteRows = async (isOpen: boolean) => {
       if (isWhole) return;
-      const created = from === 0 ? "none" : `the first ${from} of ${rows.count}, up to ${rows.name(from - 1)}`;
-      const open = isOpen ? `; not known: the next ${to() - from}, up to ${rows.name(to() - 1)}` : "";
+      const created = from === 0 ? "none" : `the first ${from} of ${rows().length}, ${upTo(from)}`;
+      const { length } = piece();
+      const open = isOpen ? `; not known: the next ${length}, ${upTo(from + length)}` : "";
       await options.note(`Rows created: ${created}${open}`);
     };
-    const piece = isWhole ? request : { ...request, content: rows.text(from, to()) };
-    const { status, refusal } = await sendOnce(piece, () => to() - from, options).catch(async (error) => {
+    const sent = isWhole ? request : { ...request, content: textOf(content, piece(), isLines) };
+    const { status, refusal } = await sendOnce(sent, () => piece().length, options).catch(async (error) => {
       await noteRows(true);
       throw error;
     });
     if (refusal !== undefined) {
       size = refusal.maxRows;
-      const left = rows.count - from;
+      const left = rows().length - from;
       const pieces = `${counted(Math.ceil(left / size), "piece")} of at most ${size}`;
       await options.note(
         `${escapeText(refusal.detail)}: ${left} rows are sent in ${pieces}, each created whole or not at all`,
@@ -65,8 +70,8 @@ export async function sendInPieces(request: HttpRequest, options: PiecesOptions)
     }
     // Only a server error leaves it open whether the rows were created.
     if (status < 200 || status >= 300) await noteRows(status >= 500);
-    else if (!isWhole && to() < rows.count) {
-      from = to();
+    else if (!isWhole && from + size < rows().length) {
+      from += size;
       continue;
     }
     return status;
@@ -122,37 +127,15 @@ function refusalIn(document: Uint8Array) {
   return { maxRows, detail: isLine ? detail : "The server takes fewer rows at once" };
 }
 
-/** The rows in the content of a request, in their order: members of one object, or objects in lines of their own. */
-class Rows {
-  readonly #content: Uint8Array;
-  readonly #isLines: boolean;
-  #known: readonly MemberSpan[] | undefined;
+/** Returns content with some rows that follow each other; their text stays as it is. */
+function textOf(content: Uint8Array, rows: readonly MemberSpan[], isLines: boolean): Uint8Array {
+  const text = content.subarray(rows[0].start, rows.at(-1)!.end);
+  // In lines, the first one's opening brace and the last one's closing brace stand outside of the spans, too.
+  return Buffer.concat([Buffer.from("{"), text, Buffer.from(isLines ? "}\n" : "}")]);
+}
 
-  constructor(content: Uint8Array, isLines: boolean) {
-    this.#content = content;
-    this.#isLines = isLines;
-  }
-
-  /** Found only when needed: most requests are not refused. */
-  get #spans(): readonly MemberSpan[] {
-    return this.#known ??= (this.#isLines ? lineSpans(this.#content) : memberSpans(this.#content)) ?? [];
-  }
-
-  get count(): number {
-    return this.#spans.length;
-  }
-
-  /** Returns content with the rows from one index to before another; their text stays as it is. */
-  text(from: number, to: number): Uint8Array {
-    const rows = this.#content.subarray(this.#spans[from].start, this.#spans[to - 1].end);
-    // In lines, the first one's opening brace and the last one's closing brace stand outside of the spans, too.
-    return Buffer.concat([Buffer.from("{"), rows, Buffer.from(this.#isLines ? "}\n" : "}")]);
-  }
-
-  name(row: number): string {
-    const { start, nameEnd } = this.#spans[row];
-    return escapeText(JSON.stringify(JSON.parse(UTF8.decode(this.#content.subarray(start, nameEnd)))));
-  }
+function nameOf(content: Uint8Array, { start, nameEnd }: MemberSpan): string {
+  return escapeText(JSON.stringify(JSON.parse(UTF8.decode(content.subarray(start, nameEnd)))));
 }
 
 /** Returns the positions of the only member of the object in each line; `undefined` if a line has another form. */
