@@ -3,7 +3,6 @@
 import { setImmediate } from "node:timers";
 import { counted, type RawConnection } from "../bytes.ts";
 import {
-  type ContentPiece,
   Decoder,
   Encoder,
   HttpError,
@@ -11,7 +10,6 @@ import {
   type HttpRequest,
   isInterim,
   listMembers,
-  type MessageEnd,
   type ResponseHead,
   saysClose,
 } from "../http_message.ts";
@@ -52,9 +50,7 @@ export type ClientEvent =
   | { readonly kind: "notice"; readonly text: string }
   /** The request's octets, the head with the empty line. They occur again, after a notice, if they are sent again. */
   | { readonly kind: "sent"; readonly head: Uint8Array; readonly content: Uint8Array }
-  | ResponseHead
-  | ContentPiece
-  | MessageEnd;
+  | Exclude<HttpEvent, { readonly kind: "request" | "closed" }>;
 
 const READ_OCTETS = 256 * 1024;
 const WRITE_OCTETS = 1024 * 1024;
