@@ -27,13 +27,18 @@ export interface SocketAddress {
   readonly port: number;
 }
 
+/** Returns the port of `http://` or `https://` (RFC 9110 §4.2). */
+export function defaultPort(secure: boolean): number {
+  return secure ? 443 : 80;
+}
+
 /**
  * Returns the authority of an endpoint, as in Host: the scheme's default port is omitted (RFC 9110 §7.2), and a zone,
  * which means something on this machine only (RFC 6874 §4).
  */
 export function authorityOf({ secure, host, port }: Endpoint): string {
   const name = bracketed(withoutZone(host));
-  return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
+  return port === defaultPort(secure) ? name : `${name}:${port}`;
 }
 
 /** Returns the URL of an endpoint, without a path. */

@@ -7,13 +7,13 @@
 import type { HttpRequest } from "./http_message.ts";
 import { ClientConnection, type ClientEvent, type ClientOptions, NoResponse, sentenceOf } from "./client/connection.ts";
 import type { Endpoint } from "./address.ts";
-import { Cancelled, ClientError } from "./client/errors.ts";
+import { ClientError } from "./client/errors.ts";
 import { exchangeRaw, type RawOutcome, type RawStep, type RawView } from "./client/raw.ts";
 import type { RawResult } from "./exit_code.ts";
 
-export type { ClientEvent, ClientOptions, DialOptions, Notice, SentRequest } from "./client/connection.ts";
+export type { ClientEvent, ClientOptions, DialOptions } from "./client/connection.ts";
 export { dial } from "./client/connection.ts";
-export { ClientError, InputError, InvalidResponse, TimeoutError } from "./client/errors.ts";
+export { ClientError, TimeoutError } from "./client/errors.ts";
 export type { RawOutcome, RawStep, RawView } from "./client/raw.ts";
 export type { Endpoint } from "./address.ts";
 export type { RawResult } from "./exit_code.ts";
@@ -66,33 +66,29 @@ export class Session {
    */
   async *exchange(request: HttpRequest): AsyncGenerator<ClientEvent> {
     const cancel = this.#cancel = new AbortController();
+    let isComplete = false;
     try {
       const text = await this.#ready();
       if (text !== undefined) yield { kind: "notice", text };
       // Only on a reused connection may the server have closed at the moment the request was sent.
       const mayResend = this.#connection?.used === true && IDEMPOTENT.includes(request.method);
       try {
-        return yield* this.#exchangeOnce(request);
+        yield* this.#connection!.exchange(request);
       } catch (error) {
         if (!(error instanceof NoResponse) || !mayResend || cancel.signal.aborted) throw error;
+        this.close();
+        await this.connect();
+        yield { kind: "notice", text: "The server closed the connection without a response; sent again on a new one" };
+        yield* this.#connection!.exchange(request);
       }
-      await this.connect();
-      yield { kind: "notice", text: "The server closed the connection without a response; sent again on a new one" };
-      yield* this.#exchangeOnce(request);
+      isComplete = true;
     } catch (error) {
       if (!cancel.signal.aborted) throw error;
-      throw new Cancelled("Cancelled; the connection is closed, and what the server did with the request is not known");
+      throw new ClientError(
+        "Cancelled; the connection is closed, and what the server did with the request is not known",
+      );
     } finally {
       this.#cancel = undefined;
-    }
-  }
-
-  async *#exchangeOnce(request: HttpRequest): AsyncGenerator<ClientEvent> {
-    let isComplete = false;
-    try {
-      yield* this.#connection!.exchange(request);
-      isComplete = true;
-    } finally {
       // A connection whose response was not read to its end cannot be used again.
       if (!isComplete) this.close();
     }
@@ -124,7 +120,7 @@ export class Session {
     try {
       return await run(cancel);
     } catch (error) {
-      throw cancel.signal.aborted ? new Cancelled(message) : error;
+      throw cancel.signal.aborted ? new ClientError(message) : error;
     } finally {
       this.#cancel = undefined;
     }
@@ -136,12 +132,12 @@ export class Session {
     for (let isNew = this.#connection === undefined;; isNew = true) {
       await this.connect();
       await this.#connection!.news();
-      const { ended, endIsKnown, spokeFirst } = this.#connection ?? {};
+      const ended = this.#connection?.ended;
       if (ended === undefined) return notice;
       this.close();
-      const sentence = sentenceOf(ended);
-      if (isNew || spokeFirst && !endIsKnown) throw new ClientError(sentence);
-      if (!endIsKnown) notice = `${sentence}; this is a new connection`;
+      const sentence = sentenceOf(ended.how);
+      if (isNew) throw new ClientError(sentence);
+      if (!ended.isKnown) notice = `${sentence}; this is a new connection`;
     }
   }
 

@@ -13,10 +13,10 @@ import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
 import { type Command, parseArguments } from "./client/command.ts";
 import { basicAuthorization } from "./client/curl.ts";
-import { defaultFields, filesOf, requestOf, type TableWords } from "./client/items.ts";
+import { defaultFields, type TableWords } from "./client/items.ts";
 import { pipedInput } from "./client/line_input.ts";
 import { Output, ProcessScreen } from "./client/output.ts";
-import { type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
+import { Repl } from "./client/repl.ts";
 import type { TerminalStreams } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
@@ -45,24 +45,23 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
   const defaults = await fieldsOfAll(options);
   const alone = await commandAlone(options, table);
-  const command = alone && valid(alone);
+  const isRaw = options.rawFile !== undefined || options.command[0]?.toLowerCase() === "raw";
 
   const isTyped = alone === undefined && Deno.stdin.isTerminal();
   const streams = isTyped ? await (await import("./client/terminal_input.ts")).processTerminal() : undefined;
   const interactive = streams !== undefined;
-  const output = new Output(Deno.stdout);
-  const screen = new ProcessScreen(output, interactive);
+  const screen = new ProcessScreen(interactive);
   const { terminal } = screen;
   if (isTyped && !interactive) await screen.note(NO_RAW_MODE);
   const { color, pretty, explain, verbose } = options;
   const painter = painterFor(color === "auto" && pretty !== "auto" ? pretty === "all" : isColored(color));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
-  const life = terminal ? output : new Output(Deno.stderr);
-  const isViewed = alone === undefined || command?.kind === "raw" || explain || verbose || recorder !== undefined;
+  const life = terminal ? screen : new Output(Deno.stderr);
+  const isViewed = alone === undefined || isRaw || explain || verbose || recorder !== undefined;
   const views = !isViewed ? undefined : (await import("./traffic/explain/client_views.ts")).clientViews({
     ...options,
-    ...{ painter, terminal, kind: command?.kind, record: recorder?.receive },
-    write: (text) => output.print(text),
+    ...{ painter, terminal, kind: alone && (isRaw ? "raw" : "request"), record: recorder?.receive },
+    write: (text) => screen.print(text),
     writeLife: (text) => life.print(text),
   });
 
@@ -85,9 +84,10 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const interrupted = () => sessions.forEach((each) => each.cancel());
   const prompt = streams && await openPrompt(streams, options.historyFile, screen, interrupted);
   using history = prompt?.history;
-  const input = screen.input = prompt?.input ?? pipedInput(Deno.stdin.readable);
+  screen.input = prompt?.input;
+  const input = screen.input ?? pipedInput(Deno.stdin.readable);
   const { print, showCredentials } = options;
-  const replOptions: ReplOptions = {
+  const repl = new Repl(input, {
     ...{ endpoint, session, screen, interactive, painter, table, defaults },
     ...{ print, pretty, showCredentials },
     sessionWith: (other) => sessions[1] = new Session(other, clientOptions),
@@ -97,7 +97,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     readFields: options.fieldsGiven ? undefined : (notation) => RowSchema.parse(notation).fields,
     ...{ explain: views?.explain, raw: views?.raw, accepted: views?.accepted },
     keep: (line) => history?.add(line),
-  };
+  });
   const close = async () => {
     session.close();
     input.close();
@@ -108,17 +108,14 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     Deno.addSignalListener(signal, () => void close().finally(() => Deno.exit(exitCodeAfter(signal))));
   }
   try {
-    // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
-    if (alone === undefined || opensFirst(command, defaults, table)) await session.connect();
+    if (interactive) await session.connect();
     if (interactive) await screen.note("(help lists commands, q quits)");
-    const code = alone === undefined
-      ? await runCommands(input, replOptions)
-      : await runCommand(alone, input, replOptions);
-    await output.flush();
+    const code = alone === undefined ? await repl.runAll() : await repl.run(alone) ?? 0;
+    await screen.flush();
     return code;
   } finally {
     // Writes what was shown before an error.
-    await output.flush().catch(() => {});
+    await screen.flush().catch(() => {});
     await close();
     await life.flush().catch(() => {});
   }
@@ -131,13 +128,13 @@ async function openPrompt(
   screen: ProcessScreen,
   interrupted: () => void,
 ) {
-  const { terminalInput } = await import("./client/terminal_input.ts");
+  const { TerminalInput } = await import("./client/terminal_input.ts");
   const { SeenNames } = await import("./client/help.ts");
   const seenNames = new SeenNames();
   const note = (line: string) => screen.notify(line);
   const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, note);
   const complete = (line: string) => seenNames.complete(line);
-  const input = await terminalInput(streams, { complete, interrupted, history: history?.lines });
+  const input = new TerminalInput(streams, { complete, interrupted, history: history?.lines });
   return { input, seenNames, history };
 }
 
@@ -166,23 +163,6 @@ async function record(name: string): Promise<Recorder> {
   const file = await makeFile("--record", name);
   note(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
   return new Recorder(file, { program: `wiretable ${config.version}`, name, note });
-}
-
-/** Whether a connection is opened before the command runs. */
-function opensFirst(command: Command | undefined, defaults: readonly FieldLine[], table: TableWords): boolean {
-  if (command?.kind !== "request") return command?.kind === "ask" || command?.kind === "raw";
-  if (filesOf(command.order, [defaults]).length > 0) return false;
-  return valid(() => requestOf(command.order, [defaults], table)) !== undefined;
-}
-
-/** Returns what a command makes; `undefined` if it is invalid, which is reported when it runs. */
-function valid<T>(make: () => T): T | undefined {
-  try {
-    return make();
-  } catch (error) {
-    if (error instanceof WrongInput) return undefined;
-    throw error;
-  }
 }
 
 const NO_RAW_MODE =

@@ -57,8 +57,8 @@ export class ContentView {
   endsLine = true;
   readonly #options: ContentViewOptions;
   readonly #type: string;
-  /** The content codings, such as `gzip, br`; empty without any. */
-  readonly #coding: string;
+  /** The names of the content codings, in the order in which they were applied. */
+  readonly #codings: readonly string[];
   /** Undoes the codings; `undefined` if there are none, or content is shown as it is. */
   #decoder: ContentDecoder | undefined;
   /** Decodes the text; `undefined` if it is UTF-8, or shown as it is. */
@@ -81,46 +81,34 @@ export class ContentView {
     this.#options = options;
     this.#type = options.type?.split(";", 1)[0].trim().toLowerCase() ?? "";
     const names = options.coding?.toLowerCase().split(",").map((name) => name.trim()) ?? [];
-    const codings = names.filter((name) => name !== "" && name !== "identity");
-    this.#coding = codings.join(", ");
-    if (codings.length > 0) this.#decoder = ContentDecoder.for(codings);
+    this.#codings = names.filter((name) => name !== "" && name !== "identity");
+    if (this.#codings.length > 0) this.#decoder = ContentDecoder.for(this.#codings);
   }
 
   /** Shows another piece, or holds it. */
   add(octets: Uint8Array): Promise<void> {
     return this.#step(async () => {
       this.#octets += octets.length;
-      for (const piece of pieces(octets)) await this.#add(piece);
+      for (const piece of pieces(octets)) {
+        if (this.#decoder === undefined || this.#isBinary) await this.#addDecoded(piece);
+        else await this.#decode(piece);
+      }
     });
   }
 
-  /** Shows what was held, and a note on the content if needed. */
-  end(): Promise<void> {
+  /** Shows what was held, and a note on the content if needed; without one if more content came, but is not shown. */
+  end(isCut = false): Promise<void> {
     clearTimeout(this.#timer);
-    return this.#step(() => this.#end()).finally(() => this.#decoder?.close());
-  }
-
-  /** Shows what was held of content that is not shown to its end. */
-  cut(): Promise<void> {
-    clearTimeout(this.#timer);
-    return this.#step(async () => {
-      await this.#release();
-      if (!this.#isBinary) await this.#endText();
-    }).finally(() => this.#decoder?.close());
+    return this.#step(() => isCut ? this.#cut() : this.#end()).finally(() => this.#decoder?.close());
   }
 
   #step(run: () => Promise<void>): Promise<void> {
     return this.#steps = this.#steps.then(run);
   }
 
-  async #add(octets: Uint8Array): Promise<void> {
-    if (this.#decoder === undefined || this.#isBinary) return await this.#addDecoded(octets);
-    if (this.#isBinary === undefined) this.#coded.append(octets);
-    await this.#decode(octets);
-  }
-
   async #decode(octets: Uint8Array | "end"): Promise<void> {
     const decoder = this.#decoder!;
+    if (octets !== "end" && this.#isBinary === undefined) this.#coded.append(octets);
     for await (const piece of decoder.decode(octets)) {
       await this.#addDecoded(piece);
       if (this.#isBinary) return;
@@ -132,7 +120,10 @@ export class ContentView {
       this.#decoder = undefined;
       this.#held = new ByteBuffer(0);
       await this.#addDecoded(this.#coded.view());
-    } else if (this.#held.length === 0 && this.#coded.length > MAX_HELD_CONTENT_OCTETS) await this.#releaseBinary();
+    } else if (this.#held.length === 0 && this.#coded.length > MAX_HELD_CONTENT_OCTETS) {
+      this.#isBinary = true;
+      await this.#release();
+    }
   }
 
   async #addDecoded(octets: Uint8Array): Promise<void> {
@@ -158,17 +149,22 @@ export class ContentView {
       const isText = this.#options.writeExactly === undefined;
       for (const piece of indented) await (isText ? this.#write(piece) : this.#pass(Buffer.from(piece, "latin1")));
       await this.#write("\n");
-    } else {
-      await this.#release();
-      if (this.#isBinary) return await this.#sayUnshown();
-      await this.#endText();
-    }
-    await this.#sayHow(indented !== undefined);
+    } else await this.#cut();
+    await (this.#isBinary ? this.#sayUnshown() : this.#sayHow(indented !== undefined));
+  }
+
+  /** Shows the rest of what is not indented. */
+  async #cut(): Promise<void> {
+    await this.#release();
+    if (this.#isBinary || this.#options.writeExactly !== undefined) return;
+    if (this.#charset !== undefined) await this.#write(this.#text.add(this.#charset.decode(NO_BYTES, true)));
+    await this.#write(this.#text.end());
+    if (!this.endsLine) await this.#write("\n");
   }
 
   /** Whether the octets are not in the coding, or the coding is not known. */
   get #isMiscoded(): boolean {
-    return this.#coding !== "" && this.#decoder === undefined;
+    return this.#codings.length > 0 && this.#decoder === undefined;
   }
 
   get #mayIndent(): boolean {
@@ -190,23 +186,14 @@ export class ContentView {
     this.#charset = isExact || charset === undefined ? undefined : new CharsetDecoder(charset);
   }
 
-  /** Shows what is held; what follows is shown as it comes. */
+  /** Shows what is held, or passes it as it came; so is what follows. */
   async #release(): Promise<void> {
     if (!this.#holds) return;
     this.#classify();
-    if (this.#isBinary) return await this.#releaseBinary();
-    const held = this.#held.view();
+    const held = this.#isBinary && this.#decoder !== undefined ? this.#coded : this.#held;
     this.#held = new ByteBuffer(0);
     this.#holds = false;
-    await this.#show(held);
-  }
-
-  /** Passes what is held, still coded; what follows is passed as it comes. */
-  async #releaseBinary(): Promise<void> {
-    this.#isBinary = true;
-    if (!this.#holds) return;
-    this.#holds = false;
-    await this.#pass((this.#decoder === undefined ? this.#held : this.#coded).view());
+    await (this.#isBinary ? this.#pass(held.view()) : this.#show(held.view()));
   }
 
   async #pass(octets: Uint8Array): Promise<void> {
@@ -221,13 +208,6 @@ export class ContentView {
     for (const piece of pieces(octets)) {
       await this.#write(this.#text.add(this.#charset?.decode(piece, false) ?? piece));
     }
-  }
-
-  async #endText(): Promise<void> {
-    if (this.#options.writeExactly !== undefined) return;
-    if (this.#charset !== undefined) await this.#write(this.#text.add(this.#charset.decode(NO_BYTES, true)));
-    await this.#write(this.#text.end());
-    if (!this.endsLine) await this.#write("\n");
   }
 
   async #write(text: string): Promise<void> {
@@ -260,7 +240,7 @@ export class ContentView {
 
   /** Says how shown text differs from the octets on the wire. */
   async #sayHow(isIndented: boolean): Promise<void> {
-    const coding = escapeText(this.#coding);
+    const coding = escapeText(this.#codings.join(", "));
     const state = this.#decoder?.state ?? (this.#charset?.isValid === false ? "invalid" : "going");
     const far = {
       going: "",
@@ -283,11 +263,12 @@ export class ContentView {
   }
 
   async #sayUnshown(): Promise<void> {
-    const coded = this.#coding === "" ? "" : ` coded with ${escapeText(this.#coding)}`;
+    const coding = escapeText(this.#codings.join(", "));
     const type = this.#type === "" ? "binary content" : escapeText(this.#type);
+    const coded = coding === "" ? "" : ` coded with ${coding}`;
+    const isInvalid = this.#isMiscoded && ContentDecoder.for(this.#codings) !== undefined;
+    const invalid = isInvalid ? `: they are not valid ${coding}` : "";
     const { hint = "; save with > FILE" } = this.#options;
-    const isInvalid = this.#isMiscoded && ContentDecoder.for(this.#coding.split(", ")) !== undefined;
-    const invalid = isInvalid ? `: they are not valid ${escapeText(this.#coding)}` : "";
     await this.#say(`${grouped(this.#octets)} octets of ${type}${coded}, not shown${invalid}${hint}`);
   }
 }

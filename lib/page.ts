@@ -61,7 +61,7 @@ export interface PageOptions {
   /** Certificates to trust when it is reached over TLS. */
   readonly caCerts: readonly string[];
   /** What commands may name. */
-  readonly words: TableWords;
+  readonly words: Omit<TableWords, "server">;
   /** The table itself, which reports what it does; without one, none is shown. */
   readonly table?: Pick<Table, "contents" | "listener">;
   /** The server behind a relay, of which both sides are shown. */

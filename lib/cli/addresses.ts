@@ -1,6 +1,15 @@
 /** Parses addresses, host names and origins. */
 
-import { bracketed, DEFAULT_HOST, DEFAULT_PORT, type Endpoint, isLoopback, originOf, withoutZone } from "../address.ts";
+import {
+  bracketed,
+  DEFAULT_HOST,
+  DEFAULT_PORT,
+  defaultPort,
+  type Endpoint,
+  isLoopback,
+  originOf,
+  withoutZone,
+} from "../address.ts";
 import { maskTarget } from "../masking.ts";
 import { within } from "../turns.ts";
 import { quote, UsageError } from "./values.ts";
@@ -59,11 +68,11 @@ export function parseAddress(given: string, port?: number): Address {
   const secure = url.protocol === "https:";
   // URL removes the default port of its scheme, but an address without a scheme has no default port.
   const named = /:0*(80|443)$/.exec(address)?.[1];
-  const impliedPort = Number(named ?? port ?? (secure ? 443 : hasScheme ? 80 : DEFAULT_PORT));
+  const impliedPort = Number(named ?? port ?? (hasScheme ? defaultPort(secure) : DEFAULT_PORT));
   const name = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
   const host = zone === undefined ? name : `${name}%${zone}`;
   const userPass = url.username === "" ? undefined : `${decoded(url.username)}:${decoded(url.password)}`;
-  return { secure, host, port: url.port === "" ? impliedPort : Number(url.port), userPass };
+  return { secure, host, port: Number(url.port) || impliedPort, userPass };
 }
 
 /**

@@ -7,13 +7,16 @@ import {
   type AskedField,
   describeFields,
   fieldLine,
-  hasValues,
+  isContent,
+  type Item,
   makeOrder,
   type Order,
+  readItem,
   type TableWords,
+  targetOf,
 } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw.ts";
-import { basicAuthorization, fieldWord, readCurl, readUrl, shellWords } from "./curl.ts";
+import { basicAuthorization, readCurl, readField, readUrl, shellWords } from "./curl.ts";
 import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
 export type Command =
@@ -24,9 +27,8 @@ export type Command =
   | { readonly kind: "print"; readonly parts: string | undefined }
   /** A header field for later requests, or the name of one to drop; without either, they are listed. */
   | { readonly kind: "header"; readonly field?: AskedField; readonly dropped?: string }
-  | { readonly kind: "request"; readonly order: Order }
-  /** Values are missing: the program asks for them, and {@linkcode completeCommand} creates the request. */
-  | { readonly kind: "ask"; readonly words: readonly Word[] };
+  /** To be asked for are missing values: {@linkcode completed} adds them. */
+  | { readonly kind: "request" | "ask"; readonly order: Order };
 
 export const METHODS: readonly string[] = ["get", "head", "post", "put", "patch", "delete", "options"];
 export const LOCAL_COMMANDS: readonly string[] = [
@@ -48,7 +50,7 @@ export function parseLine(line: string, table: TableWords): Command {
   if (curl !== null) {
     const { method, target, fields, ...pasted } = readCurl(curl[1], table.server);
     // curl sends content with any method.
-    const order = makeOrder("POST", target, fields, table);
+    const order = makeOrder("POST", target, fields.map(fieldItem));
     return { kind: "request", order: { ...order, method: methodOf(method), pasted } };
   }
   // The strings of raw have quotes and escapes of their own.
@@ -135,11 +137,11 @@ function isUrl(word: string): boolean {
   return /^(?:https?:\/\/|[\w.-]+:\d+\/)/i.test(word);
 }
 
-export function completeCommand(words: readonly Word[], entered: readonly Word[], table: TableWords): Order {
-  const values = entered.map(asValue);
-  checkWords(values);
-  if (!hasValues(values, table)) throw new WrongInput(`expected ${describeFields(table)}, saw nothing`);
-  return makeOrder(methodOf(words[0].text), words[1].text, [...words.slice(2), ...values], table);
+/** Returns an order with values that were asked for. */
+export function completed({ method, object, items }: Order, entered: readonly Word[], table: TableWords): Order {
+  const values = itemsIn(entered.map(asValue), table);
+  if (!values.some(isContent)) throw new WrongInput(`expected ${describeFields(table)}, saw nothing`);
+  return makeOrder(method, object, [...items, ...values]);
 }
 
 /** Returns the method of a verb: a known method in any case, or another one in capitals. */
@@ -167,53 +169,57 @@ function nearestCommand(verb: string, object: string): string | undefined {
   return nearest(word, [...METHODS, ...LOCAL_COMMANDS], word.length > 4 ? 2 : word.length > 2 ? 1 : 0);
 }
 
-function requestCommand(method: string, typed: readonly Word[], table: TableWords): Command {
-  const words = typed.length > 1 && isUrl(typed[1].text) ? withoutServer(method, typed, table) : typed;
-  const [{ text: verb }, object, third] = words;
+function requestCommand(method: string, [verb, typed, ...rest]: readonly Word[], table: TableWords): Command {
   const known = METHODS.includes(method.toLowerCase());
   const shown = known ? method.toLowerCase() : method;
   // The server names a row that has no name yet, once its values are known.
-  if (object === undefined && method === "POST") return { kind: "ask", words: [...words, shellWord("all", 1)] };
-  if (object === undefined || object.text === "") {
+  if (typed === undefined && method === "POST") return { kind: "ask", order: makeOrder(method, "all", []) };
+  if (typed === undefined || typed.text === "") {
     throw new WrongInput(
       `${shown} needs ${known ? "an object's name, all, or a /path" : "a /path"}: ${shown} ${known ? "Pingping" : "/"}`,
     );
   }
-  if (third !== undefined && /^HTTP\/\d/.test(third.text)) {
-    throw new WrongInput(`this program adds the version and the line end: ${verb.toLowerCase()} ${object.text}`);
+  const url = isUrl(typed.text) ? readUrl(typed.text, table.server, (target) => [shown, target]) : undefined;
+  const object = url?.target ?? typed.text;
+  if (rest.length > 0 && /^HTTP\/\d/.test(rest[0].text)) {
+    throw new WrongInput(`this program adds the version and the line end: ${verb.text.toLowerCase()} ${object}`);
   }
-  if (!known && !/^[/*]/.test(object.text)) {
-    const near = nearestCommand(verb, object.text);
-    const hint = near === undefined ? "" : `, or did you mean ${near} ${object.text}?`;
-    throw new WrongInput(`${method} needs a /path: ${method} /${object.text}${hint}`);
+  if (!known && !/^[/*]/.test(object)) {
+    const near = nearestCommand(verb.text, object);
+    const hint = near === undefined ? "" : `, or did you mean ${near} ${object}?`;
+    throw new WrongInput(`${method} needs a /path: ${method} /${object}${hint}`);
   }
-  if (object.text.startsWith("all?")) {
-    const filters = object.text.slice("all?".length).split("&").map((one) => one.replace(/(?<!:\w+)=/, "=="));
+  if (object.startsWith("all?")) {
+    const filters = object.slice("all?".length).split("&").map((one) => one.replace(/(?<!:\w+)=/, "=="));
     throw new WrongInput(`parameters are items: ${shown} all ${filters.join(" ")}`);
   }
-  if (!object.isQuoted && /^[^/]+\//.test(object.text)) {
-    throw new WrongInput(`no row has a / in its name: did you mean ${shown} /${object.text}?`);
+  if (!typed.isQuoted && /^[^/]+\//.test(object)) {
+    throw new WrongInput(`no row has a / in its name: did you mean ${shown} /${object}?`);
   }
-  const isRow = object.text !== "all" && !object.text.startsWith("/");
+  const isRow = object !== "all" && !object.startsWith("/");
   const takesValues = isRow && (method === "POST" || method === "PUT");
-  if (takesValues && words.length === 3 && third.isWhole && third.isJson && table.fields?.length !== 1) {
-    throw new WrongInput(`after a row's name JSON stands without quotes: ${shown} ${object.text} ${third.text}`);
+  if (takesValues && rest.length === 1 && rest[0].isWhole && rest[0].isJson && table.fields?.length !== 1) {
+    throw new WrongInput(`after a row's name JSON stands without quotes: ${shown} ${object} ${rest[0].text}`);
   }
-  const items = takesValues ? words.slice(2).map(asValue) : words.slice(2);
-  checkWords(items);
-  return takesValues && !hasValues(items, table)
-    ? { kind: "ask", words: [words[0], object, ...items] }
-    : { kind: "request", order: makeOrder(method, object.text, items, table) };
+  const items = itemsIn(takesValues ? rest.map(asValue) : rest, table);
+  const order = makeOrder(method, object, [...url === undefined ? [] : fieldsOf(url, items), ...items]);
+  return { kind: takesValues && !items.some(isContent) ? "ask" : "request", order };
 }
 
-/** Returns the words of a request to a URL of this server: its path, and what its authority says as items. */
-function withoutServer(method: string, [verb, url, ...items]: readonly Word[], table: TableWords): Word[] {
-  const { target, host, userPass } = readUrl(url.text, table.server, (target) => [method.toLowerCase(), target]);
+/** Returns what a URL says besides its target, unless the items say otherwise. */
+function fieldsOf({ host, userPass }: ReturnType<typeof readUrl>, items: readonly Item[]): Item[] {
   const fields: FieldLine[] = [["Host", host], ...userPass === undefined ? [] : [basicAuthorization(userPass)]];
-  const own = fields.filter(([name]) =>
-    !items.some(({ text }) => text.toLowerCase().startsWith(`${name}:`.toLowerCase()))
-  );
-  return [verb, { text: target, signs: "" }, ...own.map(fieldWord), ...items];
+  const given = items.flatMap((item) => item.kind === "field" ? item.name.toLowerCase() : []);
+  return fields.filter(([name]) => !given.includes(name.toLowerCase())).map(fieldItem);
+}
+
+function fieldItem([name, value]: AskedField): Item {
+  return { kind: "field", name, value };
+}
+
+function itemsIn(words: readonly Word[], table: TableWords): Item[] {
+  checkWords(words);
+  return words.map((word) => readItem(word, table));
 }
 
 /** Refuses items that were meant otherwise: a value after a blank, and items after JSON. */
@@ -240,12 +246,9 @@ export function holdsCredentials(command: Command): boolean {
       return credentialsIn(octets.join("")).length > 0;
     }
     case "ask":
-      // These words are fields and query parameters only.
-      return command.words.slice(2).some(({ text }) =>
-        isCredentialField(text.split(/[:=]/, 1)[0]) || credentialsIn(text).length > 0
-      );
     case "request": {
-      const { target, items, pasted } = command.order;
+      const { items, pasted } = command.order;
+      const target = targetOf(command.order);
       const text = pasted?.data?.map((part) => "text" in part ? part.text : "").join("") ?? "";
       const members = [...text.matchAll(/(?<![\w-])([\w-]{1,64})"?\s*[:=]/g)].map(([, name]) => name);
       const parameters = items.flatMap((item) => item.kind === "query" ? item.name : []);
@@ -271,10 +274,8 @@ function fieldsHold(fields: readonly AskedField[]): boolean {
 function headerCommand(text: string): Command {
   if (text === "") return { kind: "header" };
   if (text.startsWith("-")) return { kind: "header", dropped: text.slice(1) };
-  const empty = /^([^:]+);$/.exec(text)?.[1];
-  if (empty !== undefined) return { kind: "header", field: fieldLine(empty, "") };
-  const colon = text.indexOf(":");
-  if (colon < 1) throw new WrongInput(`header takes Name: value, or -Name to drop it, saw ${JSON.stringify(text)}`);
-  const [name, value] = fieldLine(text.slice(0, colon), text.slice(colon + 1));
-  return { kind: "header", field: [name, value === "" ? undefined : value] };
+  const expected = `header takes Name: value, or -Name to drop it, saw ${JSON.stringify(text)}`;
+  const [name, value] = readField(text, expected);
+  const [, octets] = fieldLine(name, value ?? "");
+  return { kind: "header", field: [name, value && octets] };
 }

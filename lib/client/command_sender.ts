@@ -12,7 +12,7 @@ import { WrongInput } from "./words.ts";
 
 interface CommandSenderOptions extends Pick<ClientOptions, "caCerts" | "tap"> {
   readonly endpoint: Endpoint;
-  readonly words: TableWords;
+  readonly words: Omit<TableWords, "server">;
   /** Fields of every request, unless its command has others. */
   readonly defaults: readonly FieldLine[];
   readonly raw: RawView;

@@ -3,7 +3,6 @@
 import { setImmediate } from "node:timers";
 import { counted, type RawConnection } from "../bytes.ts";
 import {
-  type ContentPiece,
   Decoder,
   Encoder,
   HttpError,
@@ -11,27 +10,17 @@ import {
   type HttpRequest,
   isInterim,
   listMembers,
-  type MessageEnd,
   type ResponseHead,
   saysClose,
 } from "../http_message.ts";
 import { type Endpoint, withoutZone } from "../address.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../limits.ts";
 import { within } from "../turns.ts";
-import {
-  ClientError,
-  connectError,
-  endOf,
-  InvalidResponse,
-  startOf,
-  type TimeoutError,
-  timeoutError,
-  unseenMs,
-} from "./errors.ts";
+import { ClientError, connectError, endOf, startOf, type TimeoutError, timeoutError, unseenMs } from "./errors.ts";
 
 /** How a connection is opened. */
 export interface DialOptions {
-  /** The timeout for connecting and for TLS, each, in milliseconds. */
+  /** The timeout for connecting, for TLS, for a response and for each part of it, in milliseconds. */
   readonly timeoutMs: number;
   /** Additional trusted certificates, in PEM. */
   readonly caCerts?: readonly string[];
@@ -47,8 +36,6 @@ export interface DialOptions {
 
 /** Options of a client. */
 export interface ClientOptions extends DialOptions {
-  /** The timeout for connecting, for a response and for each part of it, in milliseconds. */
-  readonly timeoutMs: number;
   /** Waits until what listens to the tap has room for another read or write; `undefined` if it has. */
   readonly room?: () => Promise<void> | undefined;
   /** Receives the addresses of each new connection. */
@@ -57,33 +44,26 @@ export interface ClientOptions extends DialOptions {
   readonly closed?: (how: string) => void;
 }
 
-/** An event of the connection that the user should know of. */
-export interface Notice {
-  /** Distinguishes it from parts of a response. */
-  readonly kind: "notice";
-  /** The message, one line. */
-  readonly text: string;
-}
-
-/** A request as sent. It occurs again, after a notice, if the request is sent again. */
-export interface SentRequest {
-  /** Distinguishes it from parts of a response. */
-  readonly kind: "sent";
-  /** The octets up to the content, including the empty line. */
-  readonly head: Uint8Array;
-  /** The octets of the content. */
-  readonly content: Uint8Array;
-}
-
-/** An event of an exchange, in order: notices, the request, interim responses, the response. */
-export type ClientEvent = Notice | SentRequest | ResponseHead | ContentPiece | MessageEnd;
+/** An event of an exchange, in order. */
+export type ClientEvent =
+  /** What the user should know of the connection, one line. */
+  | { readonly kind: "notice"; readonly text: string }
+  /** The request's octets, the head with the empty line. They occur again, after a notice, if they are sent again. */
+  | { readonly kind: "sent"; readonly head: Uint8Array; readonly content: Uint8Array }
+  | Exclude<HttpEvent, { readonly kind: "request" | "closed" }>;
 
 const READ_OCTETS = 256 * 1024;
 const WRITE_OCTETS = 1024 * 1024;
-/** A server's greeting comes within this many milliseconds; unasked octets after that are about a slow client. */
-const GREETING_MS = 1000;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
+
+/** How a connection ended. */
+interface Ended {
+  /** A clause, such as `the server closed: FIN after 3 s idle`. */
+  readonly how: string;
+  /** Whether the user knows, or knows that it was to end. */
+  readonly isKnown: boolean;
+}
 
 /** The connection ended before the first octet of a response. */
 export class NoResponse extends ClientError {
@@ -124,7 +104,9 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
     await inTime(tls.handshake(), () => tls.close());
     return tls;
   } catch (error) {
-    throw connectError(error, endpoint, options.certificateAdvice);
+    const reason = connectError(error, endpoint, options.certificateAdvice);
+    if (reason instanceof ClientError) reason.isUnconnected = true;
+    throw reason;
   }
 }
 
@@ -146,16 +128,13 @@ export class ClientConnection {
   /** A read while no exchange is in progress, so that a close by the server is noticed immediately. */
   #reading: Promise<number | null> | undefined;
   #busy = false;
-  /** Why no further request can be sent, if so: a clause, such as `the server closed: FIN after 3 s idle`. */
-  ended: string | undefined;
+  /** Why no further request can be sent, if so. */
+  ended: Ended | undefined;
   /** Why the server closes the connection after its response, if it said so. */
   #announced: string | undefined;
-  #isEndNoted = false;
   #isClosed = false;
   /** Whether an exchange has completed on this connection. */
   used = false;
-  /** Whether the server spoke as soon as the connection was open, as it would on another one. */
-  spokeFirst = false;
 
   private constructor(conn: Deno.Conn, options: ClientOptions) {
     this.#conn = conn;
@@ -164,14 +143,8 @@ export class ClientConnection {
     this.#reading = this.#read();
   }
 
-  /** @throws {ClientError} If no server answers. */
   static async open(endpoint: Endpoint, options: ClientOptions, cancel?: AbortSignal): Promise<ClientConnection> {
     return new ClientConnection(await dial(endpoint, options, cancel), options);
-  }
-
-  /** Whether the user knows that it has ended, or that it was to end. */
-  get endIsKnown(): boolean {
-    return this.#isEndNoted || this.#announced !== undefined;
   }
 
   /** Resolves after a turn of the event loop, when unsolicited data or a close by the server is known. */
@@ -184,7 +157,7 @@ export class ClientConnection {
 
   async *exchange(request: HttpRequest): AsyncGenerator<ClientEvent> {
     // What came since the connection was opened may have ended it.
-    if (this.ended !== undefined) throw new ClientError(sentenceOf(this.ended));
+    if (this.ended !== undefined) throw new ClientError(sentenceOf(this.ended.how));
     // The previous request was sent completely; otherwise the connection would not be reused.
     this.#encoder.clear();
     this.#encoder.request(request);
@@ -218,17 +191,17 @@ export class ClientConnection {
         // A server that responds to the whole request has it.
         if (sent && !isInterim(status)) this.#handedOver = 0;
         if (isInterim(status) && ++interim > MAX_INTERIM_RESPONSES) throw new ClientError(TOO_MANY_INTERIM);
-        // After 101 (Switching Protocols) the connection no longer carries HTTP.
-        if (!event.persistent || status === 101 || asksToClose(request)) {
-          this.#announced = status === 101 ? undefined : announcedEnd(event, request);
-          this.ended = status === 101 ? LEFT_HTTP : `the server closes ${this.#announced}`;
+        if (status !== 101 && (!event.persistent || asksToClose(request))) {
+          this.#announced = announcedEnd(event, request);
+          this.ended = { how: `the server closes ${this.#announced}`, isKnown: true };
         }
       } else if (event.kind === "end" && (!isInterim(status) || status === 101)) break;
     }
     this.#busy = false;
     this.used = true;
     this.#idleSince = performance.now();
-    if (status === 101) this.#endNow(LEFT_HTTP);
+    // After 101 (Switching Protocols) the connection no longer carries HTTP.
+    if (status === 101) this.#endNow("after 101, the connection no longer carries HTTP");
     // Otherwise the server would read the next request as content of this one (RFC 9112 §9.3).
     else if (!sent) this.#endNow("the server responded before it received the whole request");
     // Unsolicited data must not be taken for the next response (RFC 9112 §9.2).
@@ -255,7 +228,7 @@ export class ClientConnection {
 
   close(): void {
     this.#isClosed = true;
-    this.ended ??= "this program closed the connection";
+    this.ended ??= { how: "this program closed the connection", isKnown: false };
     clearTimeout(this.#timer);
     try {
       this.#conn.close();
@@ -278,15 +251,14 @@ export class ClientConnection {
   }
 
   #noteEnd(how: string): void {
-    if (this.#busy || this.#isEndNoted) return;
+    if (this.#busy || this.#isClosed) return;
     const when = this.#announced ??
       `after ${this.#idleSeconds} s idle${this.used ? "" : ", before there was a request"}`;
     this.#endNow(how.includes(" ") ? `the server closed ${when}: ${how}` : `the server closed: ${how} ${when}`);
   }
 
   #noteUnasked(octets: Uint8Array): void {
-    if (this.#busy || this.#isEndNoted) return;
-    this.spokeFirst = !this.used && performance.now() - this.#idleSince < GREETING_MS;
+    if (this.#busy || this.#isClosed) return;
     const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
     this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`);
   }
@@ -300,8 +272,7 @@ export class ClientConnection {
     const { closed } = this.#options;
     // A close by this program is not reported.
     if (this.#isClosed) return;
-    this.ended = how;
-    this.#isEndNoted = closed !== undefined;
+    this.ended = { how, isKnown: closed !== undefined || this.#announced !== undefined };
     this.close();
     closed?.(how);
   }
@@ -310,8 +281,7 @@ export class ClientConnection {
     const reading = this.#reading ?? this.#read();
     this.#reading = undefined;
     this.#waits = true;
-    // One timer serves all reads, because most finish long before it fires.
-    this.#timer ??= setTimeout(() => this.#checkTime(), Math.max(0, this.#lastMoment - performance.now()));
+    this.#watch();
     const count = await reading.catch((error: unknown) => ({ error }));
     this.#waits = false;
     if (this.#late !== undefined) throw this.#late;
@@ -335,17 +305,15 @@ export class ClientConnection {
     return this.#progress + this.#options.timeoutMs + unseenMs(this.#handedOver);
   }
 
-  #checkTime(): void {
-    this.#timer = undefined;
-    if (!this.#waits) return;
-    const left = this.#lastMoment - performance.now();
-    if (left > 0) {
-      this.#timer = setTimeout(() => this.#checkTime(), left);
-      return;
-    }
-    this.#late = timeoutError(this.#options.timeoutMs, unseenMs(this.#handedOver));
-    // Ends the read, too.
-    this.close();
+  /** Ends a read that takes too long. One timer serves all, because most finish long before it fires. */
+  #watch(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (!this.#waits) return;
+      if (this.#lastMoment > performance.now()) return this.#watch();
+      this.#late = timeoutError(this.#options.timeoutMs, unseenMs(this.#handedOver));
+      this.close();
+    }, Math.max(0, this.#lastMoment - performance.now()));
   }
 
   #nextEvent(): HttpEvent | undefined {
@@ -358,12 +326,11 @@ export class ClientConnection {
       const isOther = this.#decoder.consumed === 0 && octets.length > 0 && octets[0] !== LETTER_H;
       const seen = isOther ? `; the server sent: ${startOf(octets)}` : "";
       const about = `${error.message} (${error.rule}, at octet ${error.offset})${seen}`;
-      throw new InvalidResponse(`The response is not valid HTTP: ${about}`, octets.slice());
+      throw new ClientError(`The response is not valid HTTP: ${about}`);
     }
   }
 }
 
-const LEFT_HTTP = "after 101, the connection no longer carries HTTP";
 const LETTER_H = 0x48;
 const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
 const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";
@@ -374,15 +341,14 @@ export function sentenceOf(ended: string): string {
 
 /** Whether the request asks to close the connection after the response (RFC 9112 §9.6). */
 function asksToClose({ fields }: HttpRequest): boolean {
-  const values = fields.filter(([name]) => name.toLowerCase() === "connection").map(([, value]) => value);
-  return listMembers(values.join().toLowerCase()).includes("close");
+  return fields.some(([name, value]) =>
+    /^connection$/i.test(name) && listMembers(value.toLowerCase()).includes("close")
+  );
 }
 
 /** Returns why the server closes the connection after its response (RFC 9112 §9.3, §6.3). */
 function announcedEnd({ fields, minor }: ResponseHead, request: HttpRequest): string {
-  if (saysClose(fields)) {
-    return "after the response, as its Connection: close said";
-  }
+  if (saysClose(fields)) return "after the response, as its Connection: close said";
   if (asksToClose(request)) return "after the response, as the request's Connection: close asked";
   return minor === 0 ? "after the response, as HTTP/1.0 does" : "ended the content, which had no length";
 }

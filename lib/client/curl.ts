@@ -4,10 +4,12 @@
  */
 
 import { Buffer, isUtf8 } from "node:buffer";
-import { addressText, type Endpoint } from "../address.ts";
+import { parseArgs } from "node:util";
+import { addressText, defaultPort, type Endpoint } from "../address.ts";
 import { NO_BYTES, octetsToText } from "../bytes.ts";
 import { type FieldLine, type HttpRequest, METHODS_WITH_CONTENT, percentDecoded } from "../http_message.ts";
-import { hidden, refuseTypographic, type Word, WrongInput } from "./words.ts";
+import type { AskedField } from "./items.ts";
+import { refuseTypographic, WrongInput } from "./words.ts";
 
 /** The server that commands are for, and the words for what it is not. */
 export interface OwnServer {
@@ -19,27 +21,10 @@ export interface OwnServer {
   readonly insecureAdvice: string;
 }
 
-interface PastedUrl {
-  /** The path and the query as written, without the fragment. */
-  readonly target: string;
-  /** The authority, for Host. */
-  readonly host: string;
-  readonly userPass: string | undefined;
-}
-
 /** A part of a request's content: text, or a file, possibly without its line ends. */
 export type PastedData =
   | { readonly text: string }
   | { readonly file: string; readonly joinsLines: boolean };
-
-/** A request as curl would send it. */
-export interface PastedCurl extends PastedUrl {
-  readonly method: string;
-  /** The fields as the words of a command; an empty one removes a default. */
-  readonly fields: readonly Word[];
-  readonly data: readonly PastedData[] | undefined;
-  readonly follows: boolean;
-}
 
 const URL_PARTS =
   /^(?:(https?):\/\/)?(?:([^/?#@]*)@)?(\[[^\]]*\]|[^:/?#[\]]+)(?::(\d+))?(\/[^?#]*)?(\?[^#]*)?(?:#.*)?$/is;
@@ -50,23 +35,20 @@ const LOCAL_NAMES = ["localhost", "127.0.0.1", "::1"];
  * Reads a URL of the own server; one of another is refused with the command to type there, which ends with `rest`, or
  * with the line itself.
  */
-export function readUrl(url: string, own: OwnServer | undefined, rest?: (target: string) => string[]): PastedUrl {
+export function readUrl(url: string, own: OwnServer, rest?: (target: string) => string[]) {
   const [whole, scheme = "http", userPass, name, digits, path = "/", query = ""] = URL_PARTS.exec(url) ?? [];
   if (whole === undefined) throw new WrongInput(`${JSON.stringify(url)} is not an http:// or https:// URL`);
   const secure = scheme.toLowerCase() === "https";
-  const port = digits === undefined ? secure ? 443 : 80 : Number(digits);
+  const port = Number(digits ?? defaultPort(secure));
   // A zone of an IPv6 address stands after an encoded % in a URL (RFC 6874 §2).
   const host = name.replace(/^\[|\]$/g, "").replace("%25", "%");
-  const usual = port === (secure ? 443 : 80);
-  const authority = usual ? name : `${name}:${port}`;
+  const authority = port === defaultPort(secure) ? name : `${name}:${port}`;
+  // As written, but without the fragment.
   const target = path + query;
-  if (own === undefined || !isSame(own.endpoint, { secure, host, port })) {
+  if (!isSame(own.endpoint, { secure, host, port })) {
     const origin = `${secure ? "https" : "http"}://${authority}`;
-    const words = ["connect", origin, ...rest?.(target) ?? []];
     const how = rest === undefined ? "this is for another server: paste it at" : "give the server first, then the path";
-    throw own === undefined
-      ? new WrongInput(`${how}: ${words.join(" ")}`)
-      : new WrongInput(how, own.commandLine(words));
+    throw new WrongInput(how, own.commandLine(["connect", origin, ...rest?.(target) ?? []]));
   }
   const decoded = userPass && (percentDecoded(userPass) ?? userPass);
   return { target, host: authority, userPass: decoded?.replace(/^[^:]*$/, "$&:") };
@@ -77,60 +59,59 @@ function isSame(own: Endpoint, other: Endpoint): boolean {
   return own.secure === other.secure && own.port === other.port && nameOf(own) === nameOf(other);
 }
 
-/** curl's options with a value. */
-const VALUED = [
-  ...["request", "header", "user", "cookie", "user-agent", "referer", "url"],
-  ...["data", "data-ascii", "data-raw", "data-binary", "json"],
-];
-/** Those without one. The last three are among what the command `curl` prints. */
-const SWITCHES = [
-  ...["head", "insecure", "location", "globoff", "silent", "show-error", "include", "verbose"],
-  ...["show-headers", "compressed", "http1.1", "path-as-is"],
-];
-const LETTERS: Readonly<Record<string, string>> = {
-  ...{ X: "request", H: "header", d: "data", u: "user", b: "cookie", A: "user-agent", e: "referer" },
-  ...{ I: "head", k: "insecure", L: "location", g: "globoff", i: "include" },
-  ...{ s: "silent", S: "show-error", v: "verbose" },
+/** curl's options that are read, with their letters. The last three are among what the command `curl` prints. */
+const OPTIONS: Record<string, { readonly type: "string" | "boolean"; readonly short?: string }> = {
+  ...optionsOf("string", "request X", "header H", "data d", "user u", "cookie b", "user-agent A", "referer e", "url"),
+  ...optionsOf("string", "data-ascii", "data-raw", "data-binary", "json"),
+  ...optionsOf("boolean", "head I", "insecure k", "location L", "globoff g", "include i", "silent s", "show-error S"),
+  ...optionsOf("boolean", "verbose v", "show-headers", "compressed", "http1.1", "path-as-is"),
 };
 
+function optionsOf(type: "string" | "boolean", ...names: readonly string[]) {
+  return Object.fromEntries(names.map((each) => {
+    const [name, short] = each.split(" ");
+    return [name, { type, ...short !== undefined && { short } }];
+  }));
+}
+
 /** Reads a command of curl, without the word `curl`. What needs a shell, and options that are not read, are refused. */
-export function readCurl(line: string, own: OwnServer | undefined): PastedCurl {
+export function readCurl(line: string, own: OwnServer) {
   const words = shellWords(line);
   if (words === undefined) throw new WrongInput("the line of curl goes on: a quote is not closed, or \\ is at its end");
-  const { values, all, last, has } = optionsOf(words);
+  const { values, all, last, has } = valuesIn(words);
   const [url, ...more] = all("url");
   if (url === undefined || more.length > 0) throw new WrongInput(`curl takes one URL here, saw ${all("url").length}`);
-  if (has("insecure") && /^https:/i.test(url)) throw new WrongInput(`in the place of -k: ${own?.insecureAdvice}`);
-  const [glob] = has("globoff") ? [] : /[[\]{}]/.exec(url.replace(/^(?:\w+:\/\/)?(?:[^/]*@)?\[[^\]]*\]/, "")) ?? [];
-  if (glob !== undefined) throw new WrongInput(`curl takes ${glob} in a URL for a list of them: add --globoff`);
+  if (has("insecure") && /^https:/i.test(url)) throw new WrongInput(`in the place of -k: ${own.insecureAdvice}`);
   const parsed = readUrl(has("path-as-is") ? url : withoutDots(url), own);
 
   const data = values.flatMap(([name, value]) => dataOf(name, value));
   const isJson = last("json") !== undefined;
-  const lines = all("header").map(fieldOf);
-  const given = lines.map(([name]) => name.toLowerCase());
-  const addLine = (name: string, value: string | undefined) => {
-    if (value !== undefined && !given.includes(name.toLowerCase())) lines.push([name, value || undefined]);
-  };
+  const fields: AskedField[] = all("header").map((line) => readField(line, "-H takes 'Name: value'"));
   const userPass = last("user") ?? parsed.userPass;
   if (userPass?.includes(":") === false) throw new WrongInput("-u takes USER:PASS");
   const cookies = all("cookie");
   const jar = cookies.find((cookie) => !cookie.includes("="));
   if (jar !== undefined) throw new WrongInput("-b takes NAME=VALUE here, and no file");
-  addLine("Host", parsed.host);
-  addLine("User-Agent", last("user-agent"));
-  addLine("Referer", last("referer"));
-  if (userPass !== undefined) addLine(...basicAuthorization(userPass));
-  addLine("Cookie", cookies.length > 0 ? cookies.join("; ") : undefined);
-  addLine("Accept-Encoding", has("compressed") ? "deflate, gzip, br, zstd" : undefined);
-  addLine("Accept", isJson ? "application/json" : undefined);
   const isForm = data.length > 0 && !isJson;
-  addLine("Content-Type", isForm ? "application/x-www-form-urlencoded" : isJson ? "application/json" : undefined);
+  const others = {
+    "Host": parsed.host,
+    "User-Agent": last("user-agent"),
+    "Referer": last("referer"),
+    "Authorization": userPass && basicAuthorization(userPass)[1],
+    "Cookie": cookies.length > 0 ? cookies.join("; ") : undefined,
+    "Accept-Encoding": has("compressed") ? "deflate, gzip, br, zstd" : undefined,
+    "Accept": isJson ? "application/json" : undefined,
+    "Content-Type": isForm ? "application/x-www-form-urlencoded" : isJson ? "application/json" : undefined,
+  };
+  const given = fields.map(([name]) => name.toLowerCase());
+  for (const [name, value] of Object.entries(others)) {
+    if (value !== undefined && !given.includes(name.toLowerCase())) fields.push([name, value || undefined]);
+  }
   if (has("head") && data.length > 0) throw new WrongInput("curl takes either -I or data");
   return {
     ...parsed,
     method: last("request") ?? (has("head") ? "HEAD" : data.length > 0 ? "POST" : "GET"),
-    fields: lines.filter(([name, value]) => !isTrueLength(name, value, data)).map(fieldWord),
+    fields,
     data: data.length === 0 ? undefined : data.flatMap((part, i) => i === 0 || isJson ? [part] : [{ text: "&" }, part]),
     follows: has("location"),
   };
@@ -152,28 +133,23 @@ export function contentOf(data: readonly PastedData[], files: ReadonlyMap<string
 }
 
 /** Returns the options and their values in their order; a URL is the value of `url`. */
-function optionsOf(words: readonly string[]) {
-  const values: [name: string, value: string][] = [];
-  const rest = [...words];
-  const add = (option: string, name: string, joined?: string) => {
-    if (!VALUED.includes(name) && !SWITCHES.includes(name)) {
-      throw new WrongInput(`${option} of curl is not read here, and nothing is sent`);
+function valuesIn(args: string[]) {
+  const { tokens } = parseArgs({ args, options: OPTIONS, strict: false, allowPositionals: true, tokens: true });
+  const values = tokens.flatMap((token): [name: string, value: string][] => {
+    if (token.kind === "option-terminator") return [];
+    if (token.kind === "positional") {
+      if (!/^[–—]/.test(token.value)) return [["url", token.value]];
+      throw new WrongInput(`${token.value[0]} is a dash of a word processor: write - or --`);
     }
-    const value = SWITCHES.includes(name) ? "" : joined || rest.shift();
-    if (value === undefined) throw new WrongInput(`${option} of curl needs a value`);
-    values.push([name, value]);
-  };
-  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
-    if (word.startsWith("--")) add(word, word.slice(2));
-    else if (/^-./.test(word)) {
-      for (let i = 1; i < word.length; i++) {
-        const name = LETTERS[word[i]];
-        add(`-${word[i]}`, name, word.slice(i + 1));
-        if (VALUED.includes(name)) break;
-      }
-    } else if (/^[–—]/.test(word)) throw new WrongInput(`${word[0]} is a dash of a word processor: write - or --`);
-    else values.push(["url", word]);
-  }
+    const { name, rawName, value } = token;
+    if (!Object.hasOwn(OPTIONS, name) || token.inlineValue && rawName.startsWith("--")) {
+      throw new WrongInput(`${rawName} of curl is not read here, and nothing is sent`);
+    }
+    if (OPTIONS[name].type === "string" && value === undefined) {
+      throw new WrongInput(`${rawName} of curl needs a value`);
+    }
+    return [[name, value ?? ""]];
+  });
   const all = (name: string) => values.flatMap(([each, value]) => each === name ? value : []);
   return { values, all, last: (name: string) => all(name).at(-1), has: (name: string) => all(name).length > 0 };
 }
@@ -185,9 +161,9 @@ function dataOf(option: string, value: string): PastedData[] {
 }
 
 /** Reads `Name: value`; `Name:`, which removes a field, and `Name;`, which sends an empty one. */
-function fieldOf(line: string): [name: string, value: string | undefined] {
+export function readField(line: string, expected: string): AskedField {
   const [, name, value, semicolon] = /^([^\s:;@][^:;]*)(?::(.*)|(;))$/s.exec(line) ?? [];
-  if (name === undefined) throw new WrongInput("-H takes 'Name: value'");
+  if (name === undefined) throw new WrongInput(expected);
   return [name, semicolon === undefined ? value.trim() || undefined : ""];
 }
 
@@ -197,20 +173,8 @@ export function basicAuthorization(userPass: string): FieldLine {
 }
 
 /** A field as it is typed: `Name: value`, `Name;` if it is empty, `Name:` for none of that name. */
-export function textOfField([name, value]: readonly [name: string, value: string | undefined]): string {
+export function textOfField([name, value]: AskedField): string {
   return value === undefined ? `${name}:` : value === "" ? `${name};` : `${name}: ${value}`;
-}
-
-export function fieldWord(field: readonly [name: string, value: string | undefined]): Word {
-  const text = textOfField(field);
-  const { length } = field[0];
-  return { text, signs: hidden(field[0]) + text[length] + hidden(text.slice(length + 1)) };
-}
-
-/** Whether a field is a Content-Length that says what this program will say itself. */
-function isTrueLength(name: string, value: string | undefined, data: readonly PastedData[]): boolean {
-  const length = Buffer.byteLength(data.map((part) => "text" in part ? part.text : "").join("&"));
-  return name.toLowerCase() === "content-length" && value === String(length) && data.every((part) => "text" in part);
 }
 
 /** Removes dot segments from a URL, as curl does (RFC 3986 §5.2.4). */

@@ -1,13 +1,12 @@
 /** Shows the selected parts of requests and responses to a user. */
 
 import { Buffer } from "node:buffer";
-import { octetsToText, octetString } from "../bytes.ts";
-import type { ClientEvent, SentRequest } from "../client.ts";
+import { octetString } from "../bytes.ts";
+import type { ClientEvent } from "../client.ts";
 import type { ContentView } from "../content.ts";
 import { acceptedIn, LF } from "../http_message.ts";
-import { MAX_SHOWN_INVALID_OCTETS } from "../limits.ts";
 import { maskCredentials } from "../masking.ts";
-import { escapeOctet, escapeText, type Painter, showHead } from "../terminal.ts";
+import { type Painter, showHead } from "../terminal.ts";
 
 export interface Screen {
   /** Whether it is a terminal. Data from the server is escaped on a terminal, and exact otherwise. */
@@ -60,29 +59,27 @@ export class Display {
   }
 
   async show(event: ClientEvent): Promise<void> {
-    await this.#show(event);
-    if (event.kind !== "response" && event.kind !== "end") return;
-    for (const { text, rule } of acceptedIn(event)) this.#options.accepted?.(`${text} (${rule})`);
-  }
-
-  async #show(event: ClientEvent): Promise<void> {
+    const { screen, painter, accepted } = this.#options;
     switch (event.kind) {
       case "notice":
-        return await this.#options.screen.note(`(${event.text})`);
+        return await screen.note(`(${event.text})`);
       case "sent":
         return await this.#showRequest(event);
+      case "content":
+        return this.#shows("b") ? await this.#showContent(event.bytes) : undefined;
       case "response":
         if (this.#shows("hb")) await this.banner("-----RESPONSE-----");
         this.#view = await this.#viewOf(event.fields.get("content-type"), event.fields.get("content-encoding"));
-        return this.#shows("h") ? await this.#showHead(event.text) : undefined;
-      case "content":
-        return this.#shows("b") ? await this.#showContent(event.bytes) : undefined;
+        if (this.#shows("h")) await this.#showHead(event.text);
+        break;
       case "end":
         if (this.#shows("b")) await this.endContent();
-        if (event.trailers.size === 0 || !this.#shows("h")) return;
-        await this.write(`${this.#options.painter("dim", "-----TRAILERS-----")}\n`);
-        await this.#showHead(event.trailers.lines);
+        if (event.trailers.size > 0 && this.#shows("h")) {
+          await this.write(`${painter("dim", "-----TRAILERS-----")}\n`);
+          await this.#showHead(event.trailers.lines);
+        }
     }
+    for (const { text, rule } of acceptedIn(event)) accepted?.(`${text} (${rule})`);
   }
 
   /** Shows the rest of the content, of which some may be held: at its end, or when no more of it comes. */
@@ -92,16 +89,6 @@ export class Display {
     if (view === undefined) return;
     await view.end();
     this.#midLine = !view.endsLine;
-  }
-
-  /** Shows received octets that are not a valid response, up to a limit. */
-  async showInvalid(octets: Uint8Array): Promise<void> {
-    if (!this.#shows("h") || octets.length === 0) return;
-    await this.banner("-----RESPONSE-----");
-    const shown = octetString(octets, 0, Math.min(octets.length, MAX_SHOWN_INVALID_OCTETS));
-    const text = await this.#writeMasked(shown, (masked) => escapeText(octetsToText(masked, escapeOctet)));
-    this.#midLine = !text.endsWith("\n");
-    await this.endLine();
   }
 
   /** Writes text on its own line. */
@@ -130,7 +117,7 @@ export class Display {
     return [...parts].some((part) => print.includes(part));
   }
 
-  async #showRequest({ head, content }: SentRequest): Promise<void> {
+  async #showRequest({ head, content }: ClientEvent & { kind: "sent" }): Promise<void> {
     const text = octetString(head);
     this.#method = text.slice(0, text.indexOf(" "));
     await this.endLine();
@@ -142,17 +129,12 @@ export class Display {
     await this.endContent();
   }
 
+  /** Writes a head without credentials: as safe text on a terminal, exactly otherwise. */
   async #showHead(head: string): Promise<void> {
-    await this.#writeMasked(head, (masked) => showHead(masked, this.#options.painter));
-  }
-
-  /** Writes octets without credentials: as safe text on a terminal, exactly otherwise. Returns them. */
-  async #writeMasked(octets: string, safeText: (masked: string) => string): Promise<string> {
-    const { screen, showCredentials } = this.#options;
-    const masked = showCredentials ? octets : maskCredentials(octets);
+    const { screen, showCredentials, painter } = this.#options;
+    const shown = showCredentials ? head : maskCredentials(head);
     await this.endLine();
-    await screen.write(screen.terminal ? ENCODER.encode(safeText(masked)) : Buffer.from(masked, "latin1"));
-    return masked;
+    await screen.write(screen.terminal ? ENCODER.encode(showHead(shown, painter)) : Buffer.from(shown, "latin1"));
   }
 
   async #showContent(octets: Uint8Array): Promise<void> {

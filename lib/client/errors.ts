@@ -5,13 +5,15 @@
 
 import { authorityOf, type Endpoint } from "../address.ts";
 import { counted, octetsToText, octetString } from "../bytes.ts";
-import { EXIT_INTERRUPTED, EXIT_TIMEOUT, ReportedError } from "../exit_code.ts";
+import { EXIT_TIMEOUT, ReportedError } from "../exit_code.ts";
 import { escapeOctet, escapeText } from "../terminal.ts";
 
 /** No valid response arrived. */
 export class ClientError extends ReportedError {
   /** The name of the error's class. */
   override name: string = this.constructor.name;
+  /** Whether there was no connection. */
+  isUnconnected = false;
 }
 
 /** No response arrived in time. */
@@ -20,32 +22,6 @@ export class TimeoutError extends ClientError {
   override get exitCode(): number {
     return EXIT_TIMEOUT;
   }
-}
-
-/** The user cancelled the exchange. */
-export class Cancelled extends ClientError {
-  /** The exit code. */
-  override get exitCode(): number {
-    return EXIT_INTERRUPTED;
-  }
-}
-
-/** The response is not valid HTTP. */
-export class InvalidResponse extends ClientError {
-  /** The octets that were received but not decoded. */
-  readonly octets: Uint8Array;
-
-  /** Creates an error. */
-  constructor(message: string, octets: Uint8Array) {
-    super(message);
-    this.octets = octets;
-  }
-}
-
-/** Invalid input. */
-export class InputError extends ReportedError {
-  /** The name of the error's class. */
-  override name = "InputError";
 }
 
 const CERTIFICATE_REASONS: readonly [pattern: RegExp, reason: string][] = [

@@ -1,7 +1,7 @@
 /** Creates the request that follows a response's Location (RFC 9110 §10.2.2, §15.4). */
 
 import { octetsToText } from "../bytes.ts";
-import { type Endpoint, originOf, withoutZone } from "../address.ts";
+import { defaultPort, type Endpoint, originOf, withoutZone } from "../address.ts";
 import type { HttpRequest } from "../http_message.ts";
 import { WrongInput } from "./words.ts";
 
@@ -23,21 +23,13 @@ const HARMLESS = /^(?:accept|accept-language|user-agent)$/i;
 /** Fields that describe content, which is not sent again (RFC 9110 §15.4). */
 const ABOUT_CONTENT = /^(?:content-.*|digest|last-modified)$/i;
 
-/** The request that follows an exchange, without Host, and its server. */
-interface Following {
-  readonly endpoint: Endpoint;
-  readonly request: HttpRequest;
-  /** The names of fields that are not sent, because the server is another one and they may have credentials. */
-  readonly leftOut: readonly string[];
-}
-
 /**
  * Returns the request that follows an exchange, and its server. It has the fields of the first request except Host; to
- * another origin, only those known to be harmless.
+ * another origin, where others may have credentials, only those known to be harmless, and the names of those left out.
  *
  * @throws {WrongInput} If the response has no Location, or one that is not an HTTP URL.
  */
-export function followUp({ endpoint, request, status, locations }: Done): Following {
+export function followUp({ endpoint, request, status, locations }: Done) {
   const percentEncoded = (octet: number) => `%${octet.toString(16).toUpperCase()}`;
   // As browsers read it: UTF-8 as text, which URL encodes; any other octet is percent-encoded by itself.
   const [location, ...others] = new Set(locations.map((octets) => octetsToText(octets, percentEncoded)));
@@ -62,7 +54,7 @@ export function followUp({ endpoint, request, status, locations }: Done): Follow
   const sendsContent = keeps && request.content !== undefined;
   const fields = wanted.filter(([name]) => isSame || HARMLESS.test(name) || sendsContent && ABOUT_CONTENT.test(name));
   return {
-    endpoint: { secure, host, port: url.port === "" ? secure ? 443 : 80 : Number(url.port) },
+    endpoint: { secure, host, port: Number(url.port) || defaultPort(secure) },
     leftOut: wanted.filter((field) => !fields.includes(field)).map(([name]) => name),
     request: {
       method: keeps ? request.method : "GET",

@@ -101,9 +101,6 @@ export function pageHelpOn(topic: string | undefined): string {
 /** Words that complete the last one of a line, and that word as typed. */
 export type Completion = [words: string[], typed: string];
 
-/** Commands with nothing after them. */
-const ALONE = ["follow", "curl", "explain", "help", "q"];
-
 export class SeenNames {
   readonly #names = new Set<string>();
 
@@ -120,19 +117,20 @@ export class SeenNames {
     for (const [name, row] of Object.entries(listing)) if (isObject(row)) this.add(name);
   }
 
-  /** Completes the first word of a line by a command, the second one of a request by a row's name, of help by a command. */
+  /** Completes the first word of a line by a command, the second one of a request by a row's name. */
   complete(line: string): Completion {
     const [, verb, typed = ""] = /^([a-z]+) +((?:\\.|[^\s\\])*)$/i.exec(line) ?? [];
     if (verb === undefined) {
       if (/\s/.test(line)) return [[], line];
-      const found = [...METHODS, ...LOCAL_COMMANDS].filter((word) => word.startsWith(line));
-      return [found.map((word) => ALONE.includes(word) ? word : `${word} `), line];
+      return [completing([...METHODS, ...LOCAL_COMMANDS], line), line];
     }
-    const isHelp = verb.toLowerCase() === "help";
-    if (!isHelp && !METHODS.includes(verb.toLowerCase())) return [[], typed];
-    const names = ["all", ...isHelp ? [...METHODS, ...LOCAL_COMMANDS] : [...this.#names].map(escaped)];
-    return [names.filter((name) => name.startsWith(typed)).map((name) => `${name} `), typed];
+    const names = METHODS.includes(verb.toLowerCase()) ? ["all", ...this.#names] : [];
+    return [completing(names.map(escaped), typed), typed];
   }
+}
+
+function completing(words: readonly string[], start: string): string[] {
+  return words.filter((word) => word.startsWith(start)).map((word) => `${word} `);
 }
 
 /** Returns a name as it is typed: a backslash before a blank, a quote or a backslash. */

@@ -18,7 +18,7 @@ import {
   METHODS_WITH_CONTENT,
 } from "../http_message.ts";
 import { isJson } from "../json.ts";
-import { contentOf, type OwnServer, type PastedCurl } from "./curl.ts";
+import { contentOf, type OwnServer, type PastedData } from "./curl.ts";
 import {
   boundaryOf,
   FORM,
@@ -48,8 +48,8 @@ export interface TableWords {
   readonly areGuessed?: boolean;
   /** The operators of filters, such as `gte` in `age:gte=2`. */
   readonly filterOperators: readonly string[];
-  /** The server; without it, every URL is one of another server. */
-  readonly server?: OwnServer;
+  /** The server, which URLs may name. */
+  readonly server: OwnServer;
 }
 
 /** A header field that an item asks for: its value, or `undefined` to send none of its name. */
@@ -60,32 +60,34 @@ export interface Order {
   readonly method: string;
   /** The row's name, `all`, or a path, as typed. */
   readonly object: string;
-  /** The target, without the parameters of items. */
-  readonly target: string;
   readonly items: readonly Item[];
   /** What else a pasted command of curl has. */
-  readonly pasted?: Pick<PastedCurl, "data" | "follows">;
+  readonly pasted?: { readonly data: readonly PastedData[] | undefined; readonly follows: boolean };
 }
 
-/** A request to be sent, and the file that is its content as it is; `-` for the standard input. */
-interface MadeRequest {
-  readonly request: HttpRequest;
-  readonly contentFrom?: string;
+/** A field of a form whose value is a file, as in `photo@FILE`. */
+interface Part {
+  readonly kind: "part";
+  readonly name: string;
+  readonly file: string;
 }
 
-type Item =
-  | { readonly kind: "value" | "content"; readonly text: string; readonly word: Word }
+/** An item with a name. */
+interface Named {
+  readonly kind: "text" | "json" | "query" | "field";
+  readonly name: string;
+  /** The value, or the file with it; `undefined` for a field that is not to be sent. */
+  readonly value: string | { readonly file: string } | undefined;
+  /** Whether the name is a path into JSON in HTTPie's syntax, such as `a[b]`. */
+  readonly isPath?: boolean;
+}
+
+/** A word after a method and its object. A value may name a part, if the content is a form with files. */
+export type Item =
+  | { readonly kind: "value" | "content"; readonly text: string; readonly isQuoted?: boolean; readonly part?: Part }
   | { readonly kind: "file"; readonly name: string }
-  /** A field of a form whose value is a file, as in `photo@FILE`. */
-  | { readonly kind: "part"; readonly name: string; readonly file: string }
-  | {
-    readonly kind: "text" | "json" | "query" | "field";
-    readonly name: string;
-    /** The value, or the file with it; `undefined` for a field that is not to be sent. */
-    readonly value: string | { readonly file: string } | undefined;
-    /** Whether the name is a path into JSON in HTTPie's syntax, such as `a[b]`. */
-    readonly isPath: boolean;
-  };
+  | Part
+  | Named;
 
 const ENCODER = new TextEncoder();
 /** Methods on rows; `*` is not a row for other methods (RFC 9110 §7.1). */
@@ -103,16 +105,17 @@ export function describeFields({ fields }: Pick<TableWords, "fields">): string {
  * Parses a word by its first separator: `:=`, `==`, `=` or `:`, or `;` at its end. A word without one, or with nothing
  * before it, is a plain value; `@FILE` and `-` are sources of content.
  */
-function readItem(word: Word, { filterOperators }: TableWords): Item {
-  const { text, signs, isJson } = word;
-  if (isJson) return { kind: "content", text, word };
+export function readItem({ text, signs, isJson, isQuoted }: Word, { filterOperators }: TableWords): Item {
+  if (isJson) return { kind: "content", text, isQuoted };
   if (signs === "-" || /^@[^]/.test(signs)) return { kind: "file", name: fileIn(text) };
   const at = signs.slice(1).search(/[:=]/) + 1;
   const [start, mark, name] = [text.slice(0, -1), signs[at], text.slice(0, at)];
   if (at === 0) {
-    return signs.endsWith(";") && isToken(start)
-      ? { kind: "field", name: start, value: "", isPath: false }
-      : { kind: "value", text, word };
+    if (signs.endsWith(";") && isToken(start)) return { kind: "field", name: start, value: "" };
+    const [, before, after] = /^([^@]+)@([^]+)$/.exec(signs) ?? [];
+    const part = before &&
+      { kind: "part" as const, name: text.slice(0, before.length), file: text.slice(-after.length) };
+    return { kind: "value", text, isQuoted, ...part && { part } };
   }
   // A filter such as `age:gte=2` is not a header field.
   const [filter = "", operator] = mark === ":" ? /^:(\w+)==?/.exec(text.slice(at)) ?? [] : [];
@@ -121,8 +124,8 @@ function readItem(word: Word, { filterOperators }: TableWords): Item {
   const from = at + (isFilter ? filter.length : isDouble ? 2 : 1);
   const rest = text.slice(from);
   const value = rest.length > 1 && signs[from] === "@" ? { file: fileIn(rest) } : rest;
-  if (isFilter) return { kind: "query", name: `${name}:${operator}`, value, isPath: false };
-  if (mark === ":" && !isDouble) return { kind: "field", name, value: value === "" ? undefined : value, isPath: false };
+  if (isFilter) return { kind: "query", name: `${name}:${operator}`, value };
+  if (mark === ":" && !isDouble) return { kind: "field", name, value: value === "" ? undefined : value };
   const isPath = /.\[.*\]$/.test(name) && signs[name.indexOf("[")] === "[";
   return { kind: isDouble ? mark === ":" ? "json" : "query" : "text", name, value, isPath };
 }
@@ -131,37 +134,28 @@ function fileIn(text: string): string {
   return text.replace(/^@/, "");
 }
 
-export function hasValues(words: readonly Word[], table: TableWords): boolean {
-  return words.some((word) => isContent(readItem(word, table)));
-}
-
-/** Reads the words after a method: its object is a row's name, `all`, or a path. */
-export function makeOrder(method: string, object: string, words: readonly Word[], table: TableWords): Order {
-  const order = { method, object, target: targetOf(method, object), items: words.map((word) => readItem(word, table)) };
+/** Creates the order of a request: its object is a row's name, `all`, or a path. */
+export function makeOrder(method: string, object: string, items: readonly Item[]): Order {
+  const order = { method, object, items };
   // A request that is wrong whatever its files hold is refused before they are read.
+  targetOf(order);
   askedFields(order);
-  for (const item of order.items) if (item.kind === "file") refuseContent(method, item.name);
+  for (const item of items) if (item.kind === "file") refuseContent(method, item.name);
   return order;
 }
 
-/** Returns the items of a request whose content has this media type: only a form with files has these as parts. */
+/** Returns the items of a request whose content has this media type: only a form with files has parts. */
 function itemsOf({ items }: Order, type: string): readonly Item[] {
-  return type !== MULTIPART ? items : items.map((item) => {
-    if (item.kind !== "value") return item;
-    const { text, word } = item;
-    const at = text.indexOf("@");
-    const isFile = at > 0 && at < text.length - 1 && word.signs[at] === "@";
-    return isFile ? { kind: "part", name: text.slice(0, at), file: text.slice(at + 1) } : item;
-  });
+  return type === MULTIPART ? items.map((item) => item.kind === "value" && item.part || item) : items;
 }
 
-function isContent({ kind }: Item): boolean {
+export function isContent({ kind }: Item): boolean {
   return kind !== "query" && kind !== "field";
 }
 
 /** Returns the names of the files that a request needs; `-` for the standard input. */
 export function filesOf(order: Order, session: readonly (readonly AskedField[])[]): string[] {
-  const items = itemsOf(order, mediaType(merged([askedFields(order), ...session]).fields));
+  const items = itemsOf(order, mediaType(merged([askedFields(order), ...session])));
   // A single file or hyphen is the content; besides other values it is a value.
   const isAlone = items.filter(isContent).length === 1;
   const names = items.flatMap((item) => {
@@ -173,7 +167,7 @@ export function filesOf(order: Order, session: readonly (readonly AskedField[])[
 }
 
 /**
- * Creates the request, once its files are read.
+ * Creates the request, once its files are read; also names the file that is its content as it is, `-` for the input.
  *
  * @param session Fields of later requests, and those of all: each replaces those after it.
  * @param files The contents of the files in {@linkcode filesOf}.
@@ -184,37 +178,34 @@ export function requestOf(
   session: readonly (readonly AskedField[])[],
   table: TableWords,
   files: ReadonlyMap<string, Uint8Array> = new Map(),
-): MadeRequest {
-  const { method, pasted } = order;
-  const { fields, names } = merged([askedFields(order, files), ...session]);
-  const parameters = order.items.flatMap((item) =>
-    item.kind === "query" ? `${encodeURIComponent(item.name)}=${encodeURIComponent(valueOf(item, files))}` : []
-  );
-  const request = { method, target: withQuery(order.target, parameters), fields };
+) {
+  const { method, pasted, items } = order;
+  const asked = merged([askedFields(order, files), ...session]);
+  const fields = asked.filter((field): field is FieldLine => field[1] !== undefined);
+  const target = items.reduce((target, item) => {
+    if (item.kind !== "query") return target;
+    const parameter = `${encodeURIComponent(item.name)}=${encodeURIComponent(valueOf(item, files))}`;
+    return `${target}${target.includes("?") ? "&" : "?"}${parameter}`;
+  }, targetOf(order));
+  const request: HttpRequest = { method, target, fields };
   if (pasted?.data !== undefined) {
     const { content, contentFrom } = contentOf(pasted.data, files);
     return { request: { ...request, content }, contentFrom };
   }
-  const type = mediaType(fields);
-  const given = boundaryOf(fields);
-  const boundary = given ?? `wiretable-${crypto.randomUUID()}`;
-  const body = bodyOf(order, type, boundary, table, files);
+  const body = bodyOf(order, fields, table, files);
   if (body === undefined) {
     if (method === "PATCH" && pasted === undefined) {
       throw new WrongInput("patch needs the fields to change: patch Pingping age=2");
     }
     return { request };
   }
-  if (type === MULTIPART && given === undefined) {
-    if (!body.hasParts) {
-      throw new WrongInput(`${MULTIPART} takes items, as a=b photo@FILE; other content needs its boundary in the type`);
-    }
-    for (const [i, [name, value]] of fields.entries()) {
-      if (isType(name)) fields[i] = [name, `${value}; boundary=${boundary}`];
-    }
+  const typeAt = fields.findIndex(([name]) => isType(name));
+  if (body.boundary !== undefined) {
+    const [name, value] = fields[typeAt];
+    fields[typeAt] = [name, `${value}; boundary=${body.boundary}`];
   }
   // The user may have removed it.
-  if (body.type !== undefined && !names.has("content-type")) fields.push(["Content-Type", body.type]);
+  if (body.type !== undefined && !asked.some(([name]) => isType(name))) fields.push(["Content-Type", body.type]);
   // A byte order mark must not be sent before JSON (RFC 8259 §8.1).
   const content = /[/+]json$/.test(mediaType(fields)) ? withoutMark(body.content) : body.content;
   return { request: { ...request, content }, ...content === body.content && { contentFrom: body.file } };
@@ -225,18 +216,19 @@ interface Body {
   readonly content: Uint8Array;
   readonly type?: string;
   readonly file?: string;
-  /** Whether it is the parts of a form. */
-  readonly hasParts?: boolean;
+  /** What separates its parts, if no field says that yet. */
+  readonly boundary?: string;
 }
 
 function bodyOf(
   order: Order,
-  type: string,
-  boundary: string,
+  fields: readonly FieldLine[],
   table: TableWords,
   files: ReadonlyMap<string, Uint8Array>,
 ): Body | undefined {
   const { method, object } = order;
+  const type = mediaType(fields);
+  const given = boundaryOf(fields);
   const contents = itemsOf(order, type).filter(isContent);
   const [first, ...more] = contents;
   if (more.length > 0 && contents.some(({ kind }) => kind === "content")) {
@@ -245,13 +237,14 @@ function bodyOf(
   const alone = first !== undefined && more.length === 0 ? contentAlone(first, object, files) : undefined;
   if (alone !== undefined) {
     refuseContent(method, "text" in first ? first.text : first.name);
-    return alone;
+    if (type !== MULTIPART || given !== undefined) return alone;
+    throw new WrongInput(`${MULTIPART} takes items, as a=b photo@FILE; other content needs its boundary in the type`);
   }
   const values = contents.flatMap((item) =>
     item.kind === "file" ? item.name === "-" ? "-" : `@${item.name}` : item.kind === "value" ? item.text : []
   );
   const members = contents.flatMap((item): Member[] => {
-    if (item.kind === "part") return [{ ...item, json: "", isPath: false }];
+    if (item.kind === "part") return [{ ...item, json: "" }];
     if (item.kind !== "text" && item.kind !== "json") return [];
     const text = valueOf(item, files);
     if (item.kind === "json" && !isJson(ENCODER.encode(text))) throw notJson(item.name, text);
@@ -261,7 +254,10 @@ function bodyOf(
   if (members.length === 0) return undefined;
   refuseContent(method, members.map(({ name }) => name).join(", "));
   if (type === FORM) return { content: ENCODER.encode(formOf(members)) };
-  if (type === MULTIPART) return { content: multipart(members, files, boundary), hasParts: true };
+  if (type === MULTIPART) {
+    const boundary = given ?? `wiretable-${crypto.randomUUID()}`;
+    return { content: multipart(members, files, boundary), ...given === undefined && { boundary } };
+  }
   const path = members.find(({ isPath }) => isPath);
   if (path !== undefined) {
     throw new WrongInput(`${path.name} is not a member's name: nested JSON is written as a:='{"b":1}' or as JSON`);
@@ -277,7 +273,7 @@ function contentAlone(item: Item, object: string, files: ReadonlyMap<string, Uin
   }
   const isPath = /^[/*]/.test(object);
   if (item.kind !== "content" && (item.kind !== "value" || !isPath)) return undefined;
-  if (item.word.isQuoted && item.text.startsWith("@")) {
+  if (item.isQuoted && item.text.startsWith("@")) {
     throw new WrongInput(`a file is named without quotes, as @FILE; \\@ is an @ of the content, saw "${item.text}"`);
   }
   const content = ENCODER.encode(item.text);
@@ -286,7 +282,7 @@ function contentAlone(item: Item, object: string, files: ReadonlyMap<string, Uin
 }
 
 /** Returns the value of an item: of a file that was read its text, without its last line end. */
-function valueOf({ value }: Extract<Item, { isPath: boolean }>, files?: ReadonlyMap<string, Uint8Array>): string {
+function valueOf({ value }: Named, files?: ReadonlyMap<string, Uint8Array>): string {
   if (typeof value !== "object") return value ?? "";
   const octets = files?.get(value.file) ?? NO_BYTES;
   if (!isUtf8(octets)) throw new WrongInput(`@${value.file} is ${NOT_UTF8}`);
@@ -302,24 +298,17 @@ function askedFields({ items }: Order, files?: ReadonlyMap<string, Uint8Array>):
 }
 
 /**
- * Merges fields: those of a list take the place of those of the same name in the lists after it, and come after
- * them. Also returns all names in lower case, removed ones included.
+ * Merges fields: those of a list take the place of those of the same name in the lists after it, and come after them.
+ * A name without a value is one of which none is sent.
  */
-function merged(lists: readonly (readonly AskedField[])[]): { fields: FieldLine[]; names: ReadonlySet<string> } {
-  const names = new Set<string>();
-  let fields: FieldLine[] = [];
-  for (const list of lists) {
-    const own = list.filter(([name]) => !names.has(name.toLowerCase()));
-    for (const [name] of own) names.add(name.toLowerCase());
-    fields = [...own.flatMap(([name, value]): FieldLine[] => value === undefined ? [] : [[name, value]]), ...fields];
-  }
+function merged(lists: readonly (readonly AskedField[])[]): AskedField[] {
+  const fields = lists.reduceRight<AskedField[]>((all, list) => {
+    const names = list.map(([name]) => name.toLowerCase());
+    return [...all.filter(([name]) => !names.includes(name.toLowerCase())), ...list];
+  }, []);
   // Host comes first (RFC 9110 §7.2), whoever sets it.
-  const isHost = ([name]: FieldLine) => name.toLowerCase() === "host";
-  return { fields: [...fields.filter(isHost), ...fields.filter((field) => !isHost(field))], names };
-}
-
-function withQuery(target: string, parameters: readonly string[]): string {
-  return parameters.reduce((all, parameter) => `${all}${all.includes("?") ? "&" : "?"}${parameter}`, target);
+  const isHost = ([name]: AskedField) => name.toLowerCase() === "host";
+  return [...fields.filter(isHost), ...fields.filter((field) => !isHost(field))];
 }
 
 function refuseContent(method: string, seen: string): void {
@@ -348,7 +337,7 @@ function positionalValues(method: string, values: readonly string[], table: Tabl
       `expected ${table.fields.length} values, ${describeFields(table)}, saw ${values.length}${hint}`,
     );
   }
-  return table.fields.map((field, i) => ({ name: field.name, json: typedValue(field, values[i]), isPath: false }));
+  return table.fields.map((field, i) => ({ name: field.name, json: typedValue(field, values[i]) }));
 }
 
 /** A value of a typed field must be JSON already; others are text. */
@@ -365,8 +354,8 @@ function notJson(name: string, text: string): WrongInput {
   return new WrongInput(`the value of ${name} is not JSON: ${text === "" ? "it is empty" : text}`);
 }
 
-/** Returns the target: `all` is the table, a path is sent as typed, anything else is a row's name. */
-function targetOf(method: string, object: string): string {
+/** Returns the target without parameters: `all` is the table, a path is sent as typed, anything else a row's name. */
+export function targetOf({ method, object }: Order): string {
   if (object === "all") return "/";
   if (object === "*" && !ROW_METHODS.includes(method)) return "*";
   if (!object.startsWith("/")) {

@@ -2,7 +2,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { ByteBuffer, NOT_UTF8, withoutMark } from "../bytes.ts";
-import { InputError } from "../client.ts";
+import { ReportedError } from "../exit_code.ts";
 import { LF } from "../http_message.ts";
 import { UTF8 } from "../json.ts";
 import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
@@ -19,8 +19,6 @@ export type Line =
 
 export interface LineInput {
   next(): Promise<Line>;
-  /** Shows a line above the text being typed; a script gets none. */
-  notify(line: string): void;
   close(): void;
 }
 
@@ -44,36 +42,36 @@ export async function joinedLine(
   waits: () => Promise<void>,
 ): Promise<Line> {
   if (first.kind !== "line") return first;
-  let { text, rest } = first;
+  const texts = [first.text];
+  let { rest } = first;
   let isAnnounced = false;
-  for (let asked = 1, left = linesAfter(text, rest); left > 0; asked++, left = linesAfter(text, rest)) {
-    const texts = [text];
-    for (; left > 0; left--) {
-      if (rest === undefined && !isAnnounced) await waits();
-      isAnnounced ||= rest === undefined;
-      const line = await input.next();
-      if (line.kind === "end") return { kind: "line", text: texts.join("\n") };
-      if (line.kind !== "line") return line;
-      texts.push(line.text);
-      rest = line.rest;
-    }
-    text = texts.join("\n");
+  let asked = 1;
+  for (let left = linesAfter(first.text, rest); left > 0; left--) {
+    if (rest === undefined && !isAnnounced) await waits();
+    isAnnounced ||= rest === undefined;
+    const line = await input.next();
+    if (line.kind === "end") break;
+    if (line.kind !== "line") return line;
+    texts.push(line.text);
+    rest = line.rest;
+    if (left > 1) continue;
+    const text = texts.join("\n");
     if (text.length > MAX_LINE_CHARACTERS) {
       throw new WrongInput(`a command has at most ${MAX_LINE_CHARACTERS} characters`);
     }
-    if (asked === MAX_CURL_LINES) {
+    if (asked++ === MAX_CURL_LINES) {
       throw new WrongInput(`a command of curl has at most ${MAX_CURL_LINES} lines: is a quote open?`);
     }
+    left += linesAfter(text, rest);
   }
-  return { kind: "line", text };
+  return { kind: "line", text: texts.join("\n") };
 }
 
-/** Reads lines from a stream of octets in UTF-8. A line that is too long, and UTF-16, are an {@linkcode InputError}. */
+/** Reads lines from a stream of octets in UTF-8. A line that is too long, and UTF-16, are an {@linkcode ReportedError}. */
 export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   const lines = splitLines(stream);
   return {
     next: async () => (await lines.next()).value ?? { kind: "end" },
-    notify: () => {},
     close: () => void lines.return(undefined),
   };
 }
@@ -82,7 +80,7 @@ async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<L
   const rest = new ByteBuffer(0);
   let isFirst = true;
   const lineOf = (octets: Uint8Array): Line => {
-    if (isFirst && isUtf16(octets)) throw new InputError("The commands are in UTF-16: save them as UTF-8");
+    if (isFirst && isUtf16(octets)) throw new ReportedError("The commands are in UTF-16: save them as UTF-8");
     // A byte order mark at the start of a file is not part of the first command.
     const line = isFirst ? withoutMark(octets) : octets;
     isFirst = false;
@@ -111,6 +109,6 @@ function isUtf16([first, second]: Uint8Array): boolean {
   return first === 0xff && second === 0xfe || first === 0xfe && second === 0xff || (first === 0) !== (second === 0);
 }
 
-function tooLong(): InputError {
-  return new InputError(`A line of the input is longer than ${MAX_LINE_CHARACTERS} characters`);
+function tooLong(): ReportedError {
+  return new ReportedError(`A line of the input is longer than ${MAX_LINE_CHARACTERS} characters`);
 }

@@ -5,7 +5,7 @@ import { addressText } from "../address.ts";
 import { ByteBuffer, type Sink, writeAll, writeLine } from "../bytes.ts";
 import { terminalColumns, wrapMessage, wrapWords } from "../terminal.ts";
 import type { Screen } from "./display.ts";
-import type { LineInput } from "./line_input.ts";
+import type { TerminalInput } from "./terminal_input.ts";
 
 const ENCODER = new TextEncoder();
 /** Octets that are gathered before a writer has to wait. */
@@ -16,7 +16,8 @@ export class Output {
   readonly #sink: Sink;
   readonly #gathered = new ByteBuffer(0);
   #writing: Promise<void> | undefined;
-  #failure: { readonly error: unknown } | undefined;
+  /** The error of the first write that failed. */
+  #error: Error | undefined;
 
   constructor(sink: Sink) {
     this.#sink = sink;
@@ -25,7 +26,7 @@ export class Output {
   /** Prints octets. If there are too many, waits until they are written. Throws the error of an earlier write. */
   async write(octets: Uint8Array): Promise<void> {
     if (this.#gathered.length + octets.length > GATHERED_OCTETS) await this.flush();
-    this.#throwFailure();
+    if (this.#error !== undefined) throw this.#error;
     if (octets.length > GATHERED_OCTETS) return await writeAll(this.#sink, octets);
     this.#gathered.append(octets);
     this.#writing ??= this.#writeGathered();
@@ -39,7 +40,7 @@ export class Output {
   /** Resolves once everything is written; rejects if a write failed. */
   async flush(): Promise<void> {
     await this.#writing;
-    this.#throwFailure();
+    if (this.#error !== undefined) throw this.#error;
   }
 
   async #writeGathered(): Promise<void> {
@@ -47,40 +48,25 @@ export class Output {
     while (this.#gathered.length > 0) {
       const octets = this.#gathered.view().slice();
       this.#gathered.length = 0;
-      await writeAll(this.#sink, octets).catch((error) => {
-        this.#failure ??= { error };
-      });
+      await writeAll(this.#sink, octets).catch((error) => this.#error ??= error);
     }
     this.#writing = undefined;
-  }
-
-  #throwFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure.error;
   }
 }
 
 /** The screen of this process. Notices are shown in their order, each after all that was printed before it. */
-export class ProcessScreen implements Screen {
+export class ProcessScreen extends Output implements Screen {
   readonly terminal = Deno.stdout.isTerminal();
   readonly columns = terminalColumns;
   /** Shows notices, once it is there. */
-  input: LineInput | undefined;
-  readonly #output: Output;
+  input: TerminalInput | undefined;
   readonly #interactive: boolean;
   /** Resolves once the notices so far are shown; errors of writing are reported where the output ends. */
   #noticed: Promise<void> = Promise.resolve();
 
-  constructor(output: Output, interactive: boolean) {
-    this.#output = output;
+  constructor(interactive: boolean) {
+    super(Deno.stdout);
     this.#interactive = interactive;
-  }
-
-  write(octets: Uint8Array): Promise<void> {
-    return this.#output.write(octets);
-  }
-
-  flush(): Promise<void> {
-    return this.#output.flush();
   }
 
   async note(line: string): Promise<void> {

@@ -23,73 +23,59 @@ interface PiecesOptions {
   readonly showsRefusals: () => boolean;
 }
 
-/** A refusal of too many rows: how many one request may create, and why, in the server's words. */
-interface Refusal {
-  readonly maxRows: number;
-  readonly detail: string;
-}
-
 /** Fields that make a request depend on the state of the table, which the first piece changes (RFC 9110 §13.1). */
 const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+const PROBLEM = /^application\/problem\+json\s*(?:;|$)/i;
 const UTF8 = new TextDecoder();
 const SPACE = 0x20;
 
 /**
- * Sends a request, and its rows in pieces if the server takes fewer at once. Stops at the first piece that fails, and
+ * Sends a request with new rows, in pieces if the server takes fewer at once. Stops at the first piece that fails, and
  * notes which rows are in the table then.
  *
  * @returns The status of the last response.
  */
 export async function sendInPieces(request: HttpRequest, options: PiecesOptions): Promise<number> {
-  const { method, content, fields } = request;
+  const { content, fields } = request;
   const isConditional = fields.some(([name]) => CONDITIONS.includes(name.toLowerCase()));
-  if (method !== "POST" || content === undefined || isConditional) return await options.send(request, options.show);
-  const rows = new Rows(content, mediaType(fields) === "application/x-ndjson");
-  const { status, refusal } = await sendOnce(request, () => rows.count, options);
-  return refusal === undefined ? status : await sendRows(request, rows, refusal, options);
-}
-
-async function sendRows(
-  request: HttpRequest,
-  rows: Rows,
-  { maxRows, detail }: Refusal,
-  options: PiecesOptions,
-): Promise<number> {
-  let size = maxRows;
-  let last = 0;
-  const notePieces = async (why: string, left: number) => {
-    const pieces = counted(Math.ceil(left / size), "piece");
-    await options.note(
-      `${escapeText(why)}: ${left} rows are sent in ${pieces} of at most ${size}, each created whole or not at all`,
-    );
-  };
-  await notePieces(detail, rows.count);
-  for (let from = 0; from < rows.count;) {
-    const to = Math.min(from + size, rows.count);
+  if (content === undefined || isConditional) return await options.send(request, options.show);
+  const isLines = mediaType(fields) === "application/x-ndjson";
+  // Found only when needed: most requests are not refused.
+  let spans: readonly MemberSpan[] | undefined;
+  const rows = () => spans ??= (isLines ? lineSpans(content) : memberSpans(content)) ?? [];
+  for (let from = 0, size = Infinity;;) {
+    const isWhole = size === Infinity;
+    const piece = () => rows().slice(from, from + size);
+    const upTo = (end: number) => `up to ${nameOf(content, rows()[end - 1])}`;
     const noteRows = async (isOpen: boolean) => {
-      const created = from === 0 ? "none" : `the first ${from} of ${rows.count}, up to ${rows.name(from - 1)}`;
-      const open = isOpen ? `; not known: the next ${to - from}, up to ${rows.name(to - 1)}` : "";
+      if (isWhole) return;
+      const created = from === 0 ? "none" : `the first ${from} of ${rows().length}, ${upTo(from)}`;
+      const { length } = piece();
+      const open = isOpen ? `; not known: the next ${length}, ${upTo(from + length)}` : "";
       await options.note(`Rows created: ${created}${open}`);
     };
-    const piece = { ...request, content: rows.text(from, to) };
-    const answer = await sendOnce(piece, () => to - from, options).catch(async (error) => {
+    const sent = isWhole ? request : { ...request, content: textOf(content, piece(), isLines) };
+    const { status, refusal } = await sendOnce(sent, () => piece().length, options).catch(async (error) => {
       await noteRows(true);
       throw error;
     });
-    if (answer.refusal !== undefined) {
-      size = answer.refusal.maxRows;
-      await notePieces(answer.refusal.detail, rows.count - from);
+    if (refusal !== undefined) {
+      size = refusal.maxRows;
+      const left = rows().length - from;
+      const pieces = `${counted(Math.ceil(left / size), "piece")} of at most ${size}`;
+      await options.note(
+        `${escapeText(refusal.detail)}: ${left} rows are sent in ${pieces}, each created whole or not at all`,
+      );
       continue;
     }
-    last = answer.status;
-    if (last < 200 || last >= 300) {
-      // Only a server error leaves it open whether the rows were created.
-      await noteRows(last >= 500);
-      break;
+    // Only a server error leaves it open whether the rows were created.
+    if (status < 200 || status >= 300) await noteRows(status >= 500);
+    else if (!isWhole && from + size < rows().length) {
+      from += size;
+      continue;
     }
-    from = to;
+    return status;
   }
-  return last;
 }
 
 /** Sends a request with some rows. Its refusal is returned if fewer rows can be sent instead. */
@@ -97,28 +83,25 @@ async function sendOnce(
   request: HttpRequest,
   rows: () => number,
   { send, show, showsRefusals }: PiecesOptions,
-): Promise<{ status: number; refusal?: Refusal }> {
-  const held: ClientEvent[] = [];
+) {
   const document = new ByteBuffer(1024);
-  let holds = false;
-  let refusal: Refusal | undefined;
+  let held: ClientEvent[] | undefined;
+  let refusal: ReturnType<typeof refusalIn>;
   const release = async () => {
-    holds = false;
-    for (const event of held.splice(0)) await show(event);
+    const events = held ?? [];
+    held = undefined;
+    for (const event of events) await show(event);
   };
   try {
     const status = await send(request, async (event) => {
-      if (event.kind === "response") {
-        const type = event.fields.get("content-type") ?? "";
-        holds = event.status === 413 && /^application\/problem\+json\s*(?:;|$)/i.test(type);
+      if (event.kind === "response" && event.status === 413 && PROBLEM.test(event.fields.get("content-type") ?? "")) {
+        held = [];
       }
-      if (!holds) return await show(event);
+      if (held === undefined) return await show(event);
       // The octets of an event are valid only until the next one.
       held.push(event.kind === "content" ? { ...event, bytes: event.bytes.slice() } : event);
-      if (event.kind === "content") {
-        document.append(event.bytes);
-        if (document.length > MAX_PROBLEM_OCTETS) await release();
-      }
+      if (event.kind === "content") document.append(event.bytes);
+      if (document.length > MAX_PROBLEM_OCTETS) return await release();
       if (event.kind !== "end") return;
       const seen = refusalIn(document.view());
       if (seen !== undefined && seen.maxRows < rows()) refusal = seen;
@@ -131,8 +114,11 @@ async function sendOnce(
   }
 }
 
-/** Returns the refusal in a problem document; `undefined` if it is not about the number of rows. */
-function refusalIn(document: Uint8Array): Refusal | undefined {
+/**
+ * Returns how many rows one request may create, and why, in the server's words; `undefined` if a problem document is not
+ * about the number of rows.
+ */
+function refusalIn(document: Uint8Array) {
   const problem = parsedJson(UTF8.decode(document));
   if (!isObject(problem)) return undefined;
   const { maxRows, detail } = problem;
@@ -141,37 +127,15 @@ function refusalIn(document: Uint8Array): Refusal | undefined {
   return { maxRows, detail: isLine ? detail : "The server takes fewer rows at once" };
 }
 
-/** The rows in the content of a request, in their order: members of one object, or objects in lines of their own. */
-class Rows {
-  readonly #content: Uint8Array;
-  readonly #isLines: boolean;
-  #known: readonly MemberSpan[] | undefined;
+/** Returns content with some rows that follow each other; their text stays as it is. */
+function textOf(content: Uint8Array, rows: readonly MemberSpan[], isLines: boolean): Uint8Array {
+  const text = content.subarray(rows[0].start, rows.at(-1)!.end);
+  // In lines, the first one's opening brace and the last one's closing brace stand outside of the spans, too.
+  return Buffer.concat([Buffer.from("{"), text, Buffer.from(isLines ? "}\n" : "}")]);
+}
 
-  constructor(content: Uint8Array, isLines: boolean) {
-    this.#content = content;
-    this.#isLines = isLines;
-  }
-
-  /** Found only when needed: most requests are not refused. */
-  get #spans(): readonly MemberSpan[] {
-    return this.#known ??= (this.#isLines ? lineSpans(this.#content) : memberSpans(this.#content)) ?? [];
-  }
-
-  get count(): number {
-    return this.#spans.length;
-  }
-
-  /** Returns content with the rows from one index to before another; their text stays as it is. */
-  text(from: number, to: number): Uint8Array {
-    const rows = this.#content.subarray(this.#spans[from].start, this.#spans[to - 1].end);
-    // In lines, the first one's opening brace and the last one's closing brace stand outside of the spans, too.
-    return Buffer.concat([Buffer.from("{"), rows, Buffer.from(this.#isLines ? "}\n" : "}")]);
-  }
-
-  name(row: number): string {
-    const { start, nameEnd } = this.#spans[row];
-    return escapeText(JSON.stringify(JSON.parse(UTF8.decode(this.#content.subarray(start, nameEnd)))));
-  }
+function nameOf(content: Uint8Array, { start, nameEnd }: MemberSpan): string {
+  return escapeText(JSON.stringify(JSON.parse(UTF8.decode(content.subarray(start, nameEnd)))));
 }
 
 /** Returns the positions of the only member of the object in each line; `undefined` if a line has another form. */

@@ -1,5 +1,6 @@
 /** Raw exchanges: octets out in steps, octets in, until the answers are here. */
 
+import { Buffer } from "node:buffer";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RawConnection } from "../bytes.ts";
 import type { RawResult } from "../exit_code.ts";
@@ -40,8 +41,7 @@ const RAW_END_MS = 1000;
 const EXPECTED = String.raw`steps are "text\r\n", "a"*9000, 200ms, 2s and fin`;
 /** One step: a string, perhaps repeated, a time, or `fin`. Quotes in the string must be escaped. */
 const STEP = /\s*(?:"((?:[^"\\]|\\.)*)"(?:\*(\d+))?|(\d+(?:\.\d+)?)(ms|s)|(fin))(?=\s|$)/iuys;
-const ESCAPES: Readonly<Record<string, number>> = { r: 13, n: 10, t: 9, "0": 0, "\\": 92, '"': 34 };
-const ENCODER = new TextEncoder();
+const ESCAPES: Readonly<Record<string, string>> = { r: "\r", n: "\n", t: "\t", "0": "\0", "\\": "\\", '"': '"' };
 
 /** Parses the steps after the word `raw`. Text that is not an escape is sent as it was typed, in UTF-8. */
 export function parseRawSteps(text: string): RawStep[] {
@@ -71,44 +71,32 @@ function problemOf(text: string): string {
   return `${EXPECTED}, saw ${shown}`;
 }
 
-function stepOf([, string, times, time, unit]: RegExpExecArray, before: number): RawStep {
-  if (string !== undefined) return { kind: "send", bytes: repeated(octetsOf(string), Number(times ?? 1), before) };
+function stepOf([, string, times = "1", time, unit]: RegExpExecArray, before: number): RawStep {
+  if (string !== undefined) return { kind: "send", bytes: bytesOf(string, Number(times), before) };
   if (time === undefined) return { kind: "fin" };
   const milliseconds = Number(time) * (unit.toLowerCase() === "s" ? 1000 : 1);
   if (milliseconds <= MAX_RAW_WAIT_MS) return { kind: "wait", milliseconds };
   throw new WrongInput(`a pause lasts at most ${MAX_RAW_WAIT_MS / 1000}s, saw ${time}${unit}`);
 }
 
-function repeated(octets: Uint8Array, times: number, before: number): Uint8Array {
+function bytesOf(string: string, times: number, before: number): Uint8Array {
+  // Octets that were not UTF-8 have become this character before: which ones they were is not known any more.
+  if (/[\ufffd\ud800-\udfff]/u.test(string)) {
+    throw new WrongInput("write an octet that is not UTF-8 as \\xHH: what was typed is lost");
+  }
+  const octets = string.replace(/\\(x[0-9a-fA-F]{2}|.)|[^\\]+/gsu, (match, escape: string | undefined, at: number) => {
+    if (escape === undefined) return Buffer.from(match).toString("latin1");
+    if (/^x./.test(escape)) return String.fromCharCode(parseInt(escape.slice(1), 16));
+    if (ESCAPES[escape] !== undefined) return ESCAPES[escape];
+    const seen = escape === "x" ? string.slice(at, at + "\\xHH".length) : match;
+    throw new WrongInput(String.raw`escapes are \r \n \t \0 \xHH \\ \", saw ${seen}`);
+  });
   const length = octets.length * times;
   if (length === 0) throw new WrongInput(`there is nothing to send in "" or in a string repeated 0 times`);
   if (before + length > MAX_RAW_OCTETS) {
     throw new WrongInput(`at most ${MAX_RAW_OCTETS} octets can be sent, saw ${before + length}`);
   }
-  const bytes = new Uint8Array(length);
-  bytes.set(octets);
-  // Each copy doubles what there is to copy.
-  for (let at = octets.length; at < length; at *= 2) bytes.copyWithin(at, 0, at);
-  return bytes;
-}
-
-function octetsOf(string: string): Uint8Array {
-  // Octets that were not UTF-8 have become this character before: which ones they were is not known any more.
-  if (/[\ufffd\ud800-\udfff]/u.test(string)) {
-    throw new WrongInput("write an octet that is not UTF-8 as \\xHH: what was typed is lost");
-  }
-  const octets: number[] = [];
-  for (const { 1: escape, 2: hex, 3: plain, index } of string.matchAll(/\\(x([0-9a-fA-F]{2})|.)|([^\\]+)/gsu)) {
-    if (plain !== undefined) {
-      for (const octet of ENCODER.encode(plain)) octets.push(octet);
-    } else if (hex !== undefined) octets.push(parseInt(hex, 16));
-    else if (ESCAPES[escape] !== undefined) octets.push(ESCAPES[escape]);
-    else {
-      const seen = string.slice(index, index + (escape === "x" ? "\\xHH".length : 1 + escape.length));
-      throw new WrongInput(String.raw`escapes are \r \n \t \0 \xHH \\ \", saw ${seen}`);
-    }
-  }
-  return Uint8Array.from(octets);
+  return new Uint8Array(Buffer.from(octets.repeat(times), "latin1"));
 }
 
 function octetsIn(steps: readonly RawStep[]): number {

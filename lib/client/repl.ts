@@ -4,15 +4,15 @@
  */
 
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
-import { authorityOf, type Endpoint } from "../address.ts";
+import { authorityOf, type Endpoint, originOf } from "../address.ts";
 import { BoundedBytes } from "../bytes.ts";
-import { ClientError, type ClientEvent, InvalidResponse, type Session } from "../client.ts";
+import { ClientError, type ClientEvent, type Session } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
 import { MAX_HELD_CONTENT_OCTETS, MAX_PROBLEM_OCTETS } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
-import { type Command, completeCommand, holdsCredentials, linesAfter, parseLine } from "./command.ts";
+import { type Command, completed, holdsCredentials, linesAfter, parseLine } from "./command.ts";
 import { curlCommand, textOfField } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
 import type { Done } from "./follow.ts";
@@ -20,7 +20,7 @@ import type { SeenNames } from "./help.ts";
 import { type AskedField, describeFields, filesOf, type Order, requestOf, type TableWords } from "./items.ts";
 import { joinedLine, type Line, type LineInput, textOf } from "./line_input.ts";
 import type { RawStep, RawView } from "./raw.ts";
-import { splitLine, type Word, WrongInput } from "./words.ts";
+import { splitLine, WrongInput } from "./words.ts";
 
 interface ExchangeView {
   readonly each: boolean;
@@ -55,17 +55,7 @@ export interface ReplOptions extends DisplayOptions {
 /** The exit codes of commands, from the best to the worst. */
 const RANKS: readonly number[] = [0, 4, 5, EXIT_AGAINST, EXIT_TIMEOUT, EXIT_FAILURE];
 
-/** Runs commands until the input ends. Returns the worst exit code; at a prompt 0, or 130 after Ctrl-C twice. */
-export function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
-  return new Repl(options, input).runAll();
-}
-
-/** Runs one command; missing values are read from the input. Returns the exit code. */
-export async function runCommand(command: () => Command, input: LineInput, options: ReplOptions): Promise<number> {
-  return await new Repl(options, input).run(command) ?? 0;
-}
-
-class Repl {
+export class Repl {
   readonly #options: ReplOptions;
   readonly #input: LineInput;
   readonly #display: Display;
@@ -80,13 +70,14 @@ class Repl {
   /** The number of the last line of a script, which stands before errors. */
   #line: number | undefined;
 
-  constructor(options: ReplOptions, input: LineInput) {
+  constructor(input: LineInput, options: ReplOptions) {
     this.#options = options;
     this.#input = input;
     this.#table = options.table;
     this.#display = new Display(options);
   }
 
+  /** Runs commands until the input ends. Returns the worst exit code; at a prompt 0, or 130 after Ctrl-C twice. */
   async runAll(): Promise<number> {
     const { interactive } = this.#options;
     if (!interactive) this.#line = 0;
@@ -123,11 +114,23 @@ class Repl {
     if (this.#options.interactive) await this.#options.screen.note(line);
   }
 
-  /** Parses and runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
+  /** Runs one command; missing values are read from the input. Returns its exit code; `undefined` to quit. */
+  async run(parse: () => Command): Promise<number | undefined> {
+    try {
+      return await this.#execute(parse(), undefined);
+    } catch (error) {
+      return await this.#noteError(error);
+    }
+  }
+
+  /** Runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
   async #runLine(first: Line): Promise<number | undefined> {
-    const line = await this.#joined(first).catch((error) => this.#noteError(error));
-    if (typeof line === "number") return line;
-    return line.kind === "cancelled" ? 0 : await this.run(() => parseLine(textOf(line), this.#table), line);
+    try {
+      const line = await this.#joined(first);
+      return line.kind === "cancelled" ? 0 : await this.#execute(parseLine(textOf(line), this.#table), line);
+    } catch (error) {
+      return await this.#noteError(error);
+    }
   }
 
   /** Joins the lines of a command; `withWords` adds words before them. */
@@ -140,22 +143,11 @@ class Repl {
     );
   }
 
-  /** Parses and runs one command, and keeps its line if it is valid. Returns its exit code; `undefined` to quit. */
-  async run(parse: () => Command, line?: Line): Promise<number | undefined> {
-    try {
-      const command = parse();
-      // Whether a request is valid is known once its files are read.
-      if (command.kind !== "request") this.#keep(command, line);
-      const object = command.kind === "request" ? command.order.object : undefined;
-      const name = command.kind === "ask" ? command.words[1].text : object;
-      if (name !== undefined) this.#options.seenNames?.add(name);
-      return await this.#execute(command, line);
-    } catch (error) {
-      return await this.#noteError(error);
-    }
-  }
-
+  /** Runs a command, and keeps its line if it is valid. */
   async #execute(command: Command, line: Line | undefined): Promise<number | undefined> {
+    // Whether a request is valid is known once its files are read.
+    if (command.kind !== "request") this.#keep(command, line);
+    if ("order" in command) this.#options.seenNames?.add(command.order.object);
     switch (command.kind) {
       case "nothing":
         break;
@@ -187,7 +179,7 @@ class Repl {
         }
         return await this.#order(command.order, line);
       case "ask":
-        return await this.#askAndExchange(command.words);
+        return await this.#askAndExchange(command.order);
     }
     return 0;
   }
@@ -230,15 +222,16 @@ class Repl {
     this.#explained = this.#options.explain!.each;
   }
 
-  async #askAndExchange(words: readonly Word[]): Promise<number> {
-    const { interactive, asks, screen } = this.#options;
+  async #askAndExchange(order: Order): Promise<number> {
+    const { interactive, asks, screen, session } = this.#options;
+    await session.connect();
     if (interactive || asks) await screen.note(`Enter information: ${describeFields(this.#table)}`);
     // Two words stand for those of the command before the values.
     const withWords = (text: string) => `put - ${text}`;
     const line = await this.#joined(await this.#next(), withWords);
     if (line.kind === "cancelled") return 0;
     const values = splitLine(withWords(textOf(line))).slice(2);
-    return await this.#order(completeCommand(words, values, this.#table), line);
+    return await this.#order(completed(order, values, this.#table), line);
   }
 
   #keep(command: Command, line: Line | undefined): void {
@@ -256,12 +249,12 @@ class Repl {
     const { request, contentFrom } = requestOf(order, kept, this.#table, files);
     this.#keep({ kind: "request", order }, line);
     const sent = await this.#withoutEcho(request);
-    if (sent.method !== "POST") return exitCodeOf(await this.#exchange(sent, { contentFrom }));
+    if (sent.method !== "POST") return exitCodeOf(await this.#exchange(sent, contentFrom));
     const { sendInPieces } = await import("./pieces.ts");
     const status = await sendInPieces(sent, {
       // A piece is not what the file holds.
       send: (request, show) =>
-        this.#exchange(request, { show, contentFrom: request.content === sent.content ? contentFrom : undefined }),
+        this.#exchange(request, request === sent ? contentFrom : undefined, this.#options.endpoint, show),
       show: (event) => this.#display.show(event),
       note: (line) => screen.note(line),
       showsRefusals: () => this.#display.showsHeads,
@@ -283,16 +276,8 @@ class Repl {
     const { followUp } = await import("./follow.ts");
     const { endpoint, request, leftOut } = followUp(last);
     if (leftOut.length > 0) await this.#prompt(`(not sent to another server: ${leftOut.join(", ")})`);
-    const own = this.#options.endpoint;
-    const isSame = endpoint.secure === own.secure && endpoint.host === own.host && endpoint.port === own.port;
-    const session = isSame ? this.#options.session : this.#options.sessionWith(endpoint);
-    try {
-      const sent: HttpRequest = { ...request, fields: [["Host", authorityOf(endpoint)], ...request.fields] };
-      const contentFrom = request.content && last.contentFrom;
-      return exitCodeOf(await this.#exchange(sent, { session, endpoint, contentFrom }));
-    } finally {
-      if (!isSame) session.close();
-    }
+    const sent: HttpRequest = { ...request, fields: [["Host", authorityOf(endpoint)], ...request.fields] };
+    return exitCodeOf(await this.#exchange(sent, request.content && last.contentFrom, endpoint));
   }
 
   /** Sends octets unchanged; afterwards the session opens a new connection. */
@@ -318,24 +303,18 @@ class Repl {
   /** Sends a request, shows the exchange, and returns the status of the response. */
   async #exchange(
     request: HttpRequest,
-    {
-      session = this.#options.session,
-      endpoint = this.#options.endpoint,
-      contentFrom,
-      show = (event) => this.#display.show(event),
-    }: Partial<Pick<Done, "endpoint" | "contentFrom">> & {
-      session?: Session;
-      show?: (event: ClientEvent) => Promise<void>;
-    },
+    contentFrom: string | undefined,
+    endpoint: Endpoint = this.#options.endpoint,
+    show = (event: ClientEvent) => this.#display.show(event),
   ): Promise<number> {
-    const { explain, seenNames } = this.#options;
+    const { explain, seenNames, endpoint: own } = this.#options;
+    const isOwn = originOf(endpoint) === originOf(own);
+    const session = isOwn ? this.#options.session : this.#options.sessionWith(endpoint);
+    const isListing = seenNames !== undefined && /^\/(?:\?|$)/.test(request.target);
     let status = 0;
     let locations: string[] = [];
-    const listing = seenNames && /^\/(?:\?|$)/.test(request.target)
-      ? new BoundedBytes(MAX_HELD_CONTENT_OCTETS)
-      : undefined;
-    const problem = new BoundedBytes(MAX_PROBLEM_OCTETS);
     let fields: string | undefined;
+    let kept = new BoundedBytes(0);
     explain?.begin();
     try {
       for await (const event of session.exchange(request)) {
@@ -343,11 +322,10 @@ class Repl {
           status = event.status;
           fields = event.fields.get("row-fields");
           locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
+          const most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : status === 422 ? MAX_PROBLEM_OCTETS : 0;
+          kept = new BoundedBytes(most);
         }
-        if (event.kind === "content") {
-          listing?.add(event.bytes);
-          if (status === 422) problem.add(event.bytes);
-        }
+        if (event.kind === "content") kept.add(event.bytes);
         await show(event);
         if (event.kind === "end") this.#last = { endpoint, request, contentFrom, status, locations };
       }
@@ -355,11 +333,12 @@ class Repl {
       // Of a broken response, what arrived is shown, and explained too.
       await this.#display.endContent();
       if (explain?.each) await this.#showExplanation();
+      if (!isOwn) session.close();
     }
-    const rows = status === 200 ? listing?.bytes() : undefined;
-    if (rows !== undefined) seenNames?.addListing(new TextDecoder().decode(rows));
-    const learned = fields === undefined ? fieldsOfProblem(problem.bytes()) : percentDecoded(fields);
-    if (session === this.#options.session && learned !== undefined) await this.#learn(learned);
+    const content = new TextDecoder().decode(kept.bytes());
+    if (status === 200) seenNames?.addListing(content);
+    const learned = fields !== undefined ? percentDecoded(fields) : status === 422 ? fieldsIn(content) : undefined;
+    if (isOwn && learned !== undefined) await this.#learn(learned);
     return status;
   }
 
@@ -391,14 +370,15 @@ class Repl {
     if (!(error instanceof ClientError)) throw error;
     this.#failed = true;
     await this.#display.endLine();
-    if (error instanceof InvalidResponse) await this.#display.showInvalid(error.octets);
+    // A single command without a connection did not begin.
+    if (error.isUnconnected && this.#line === undefined && !this.#options.interactive) throw error;
     await screen.note(`${place}${escapeText(error.message)}`);
     return error.exitCode;
   }
 }
 
 /** Returns the fields of rows in a problem document; `undefined` if it names none. */
-function fieldsOfProblem(document: Uint8Array | undefined): string | undefined {
-  const problem = parsedJson(new TextDecoder().decode(document));
+function fieldsIn(document: string): string | undefined {
+  const problem = parsedJson(document);
   return isObject(problem) && typeof problem.fields === "string" ? problem.fields : undefined;
 }

@@ -2,8 +2,8 @@
 
 import { Buffer } from "node:buffer";
 import { withoutMark } from "../bytes.ts";
-import type { FieldLine } from "../http_message.ts";
 import { isJson } from "../json.ts";
+import type { AskedField } from "./items.ts";
 
 export const FORM = "application/x-www-form-urlencoded";
 export const MULTIPART = "multipart/form-data";
@@ -13,7 +13,7 @@ export interface Member {
   /** The value as JSON text. */
   readonly json: string;
   /** Whether the name is a path into JSON, such as `a[b]`. */
-  readonly isPath: boolean;
+  readonly isPath?: boolean;
   readonly file?: string;
 }
 
@@ -41,18 +41,18 @@ export function isType(name: string): boolean {
 }
 
 /** Returns the media type of a message in lower case, without parameters; empty without one (RFC 9110 §8.3.1). */
-export function mediaType(fields: readonly FieldLine[]): string {
+export function mediaType(fields: readonly AskedField[]): string {
   return typeField(fields).split(";", 1)[0].trim().toLowerCase();
 }
 
 /** Returns the parameter that separates the parts of a form (RFC 2046 §5.1.1), if there is one. */
-export function boundaryOf(fields: readonly FieldLine[]): string | undefined {
+export function boundaryOf(fields: readonly AskedField[]): string | undefined {
   const [, quoted, token] = /;[ \t]*boundary=(?:"([^"]+)"|([^\s;"]+))/i.exec(typeField(fields)) ?? [];
   return quoted ?? token;
 }
 
-function typeField(fields: readonly FieldLine[]): string {
-  return fields.find(([name]) => isType(name))?.[1] ?? "";
+function typeField(fields: readonly AskedField[]): string {
+  return fields.find(([name, value]) => isType(name) && value !== undefined)?.[1] ?? "";
 }
 
 /** Encodes a form as browsers do (URL Standard, "application/x-www-form-urlencoded serializing"). */

@@ -6,7 +6,9 @@
  * marks what is pasted ("bracketed paste"): its tabs and line ends are no keys.
  */
 
-import type { Interface } from "node:readline";
+import process from "node:process";
+import { createInterface, type Interface } from "node:readline";
+import { PassThrough } from "node:stream";
 import { setImmediate } from "node:timers";
 import { MAX_HISTORY_LINES, MAX_TYPED_AHEAD_CHARACTERS } from "../limits.ts";
 import type { Completion } from "./help.ts";
@@ -30,13 +32,13 @@ interface TerminalOptions {
 }
 
 /** Opens the terminal of the process; `undefined` if it has no raw mode, as in Git Bash on Windows. */
-export async function processTerminal(): Promise<TerminalStreams | undefined> {
+export function processTerminal(): TerminalStreams | undefined {
   try {
     Deno.stdin.setRaw(true);
   } catch {
     return undefined;
   }
-  const { stdout, stderr } = (await import("node:process")).default;
+  const { stdout, stderr } = process;
   return {
     keys: Deno.stdin.readable.pipeThrough(new TextDecoderStream()),
     // Text is shown on the terminal even if the output is redirected.
@@ -58,27 +60,11 @@ const PASTED = /[^\n]+|\n/y;
 // deno-lint-ignore no-control-regex -- all but the tab
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
 
-export async function terminalInput(streams: TerminalStreams, options: TerminalOptions): Promise<LineInput> {
-  // Loaded on demand, because loading takes a noticeable part of the start.
-  const { createInterface } = await import("node:readline");
-  const { PassThrough } = await import("node:stream");
-  const control = new PassThrough();
-  const editor = createInterface({
-    input: control,
-    output: streams.output,
-    terminal: true,
-    historySize: MAX_HISTORY_LINES,
-    history: [...options.history ?? []].reverse(),
-    prompt: "",
-    completer: options.complete,
-  });
-  return new TerminalInput(streams, editor, (key) => void control.write(key), options.interrupted);
-}
-
-class TerminalInput implements LineInput {
+export class TerminalInput implements LineInput {
   readonly #streams: TerminalStreams;
   readonly #editor: Interface;
-  readonly #writeKey: (key: string) => void;
+  /** What the editor reads keys from, other than text. */
+  readonly #control = new PassThrough();
   readonly #interrupted: () => void;
   /** Text that was typed ahead, or pasted, and that the editor has not received yet. */
   #ahead: { text: string; readonly isPasted: boolean }[] = [];
@@ -93,16 +79,18 @@ class TerminalInput implements LineInput {
   /** Receives the requested line; `undefined` while none is requested. */
   #answer: ((line: Line) => void) | undefined;
 
-  constructor(
-    streams: TerminalStreams,
-    editor: Interface,
-    writeKey: (key: string) => void,
-    interrupted: () => void,
-  ) {
+  constructor(streams: TerminalStreams, options: TerminalOptions) {
     this.#streams = streams;
-    this.#editor = editor;
-    this.#writeKey = writeKey;
-    this.#interrupted = interrupted;
+    this.#interrupted = options.interrupted;
+    const editor = this.#editor = createInterface({
+      input: this.#control,
+      output: streams.output,
+      terminal: true,
+      historySize: MAX_HISTORY_LINES,
+      history: [...options.history ?? []].reverse(),
+      prompt: "",
+      completer: options.complete,
+    });
     editor.on("line", (text) => {
       // Keys that are not UTF-8 have become U+FFFD.
       const isDamaged = text.includes("\ufffd") || !text.isWellFormed();
@@ -125,6 +113,7 @@ class TerminalInput implements LineInput {
     return promise;
   }
 
+  /** Shows a line above the text being typed. */
   notify(line: string): void {
     const { rows } = this.#editor.getCursorPos();
     const up = rows > 0 ? `\x1b[${rows}A` : "";
@@ -226,7 +215,7 @@ class TerminalInput implements LineInput {
       if (!isLineEnd && (first.isPasted || key >= " " && key !== "\x7f")) this.#editor.write(key);
       else {
         // A line end is one key in every form.
-        this.#writeKey(isLineEnd ? "\r" : key);
+        this.#control.write(isLineEnd ? "\r" : key);
         // The editor reads other keys from a stream, and must handle them before the text after them.
         await new Promise((resolve) => setImmediate(resolve));
       }

@@ -28,19 +28,6 @@ export interface Word {
 const WORDS_BEFORE_JSON = 2;
 const TYPOGRAPHIC = /[“”„‟‘’‚‛]/;
 
-interface Draft {
-  text: string;
-  /** The word's signs if its quotes hold a part of it, and if they hold all. */
-  signs: string;
-  signsIfWhole: string;
-  /** The pairs of quotes so far. */
-  quotes: number;
-  /** Whether there is a character outside of quotes. */
-  isBare: boolean;
-  /** Whether there is an unquoted @: it names a file. */
-  isFile: boolean;
-}
-
 /**
  * Splits a line at blanks. Single or double quotes hold a word together; a backslash escapes the next character, within
  * quotes `:` and `=`, within double ones `"` and `\` too. From the third word on, a word that starts with `{` or `[`
@@ -51,51 +38,47 @@ interface Draft {
  */
 export function splitLine(line: string, windows: boolean = Deno.build.os === "windows"): Word[] {
   const words: Word[] = [];
-  let word: Draft | undefined;
   let quote = "";
-  const begun = () => word ??= { text: "", signs: "", signsIfWhole: "", quotes: 0, isBare: false, isFile: false };
-  const add = (text: string, kind: "plain" | "quoted" | "escaped") => {
-    const draft = begun();
-    draft.text += text;
-    draft.signs += kind === "plain" ? text : hidden(text);
-    draft.signsIfWhole += kind === "escaped" ? hidden(text) : text;
-    draft.isBare ||= quote === "";
-    draft.isFile ||= text === "@" && kind === "plain";
+  let quotes = 0;
+  let text = "";
+  /** How each character was typed: plain, or quoted, or escaped within quotes or outside of them. */
+  let kinds = "";
+  /** Whether an unquoted @ names a file whose backslashes are kept. */
+  let isFile = false;
+  const add = (typed: string, kind: "p" | "q" | "e" | "E") => {
+    text += typed;
+    kinds += kind.repeat(typed.length);
+    isFile ||= windows && typed === "@" && kind === "p";
   };
   const end = () => {
-    if (word !== undefined) words.push(finished(word, words.length));
-    word = undefined;
+    if (text !== "" || quotes > 0) words.push(wordOf(text, kinds, quotes, words.length));
+    [quotes, text, kinds, isFile] = [0, "", "", false];
   };
-  const inFileName = () => windows && word?.isFile === true;
   for (let i = 0; i < line.length; i++) {
     const character = line[i];
     const next = line[i + 1] ?? "";
+    const isStart = text === "" && quotes === 0;
     if (quote !== "") {
       if (character === quote) quote = "";
-      else if (character !== "\\" || inFileName() || !'\\:="'.includes(next) || next === "") add(character, "quoted");
-      else if (quote === '"' || /[:=]/.test(next)) add(line[++i], "escaped");
+      else if (character !== "\\" || isFile || !'\\:="'.includes(next) || next === "") add(character, "q");
+      else if (quote === '"' || /[:=]/.test(next)) add(line[++i], "e");
       // In single quotes the second of two backslashes escapes nothing.
-      else add(next === "\\" ? character + line[++i] : character, "quoted");
-    } else if (word === undefined && words.length >= WORDS_BEFORE_JSON && /[{[]/.test(character)) {
+      else add(next === "\\" ? character + line[++i] : character, "q");
+    } else if (isStart && words.length >= WORDS_BEFORE_JSON && /[{[]/.test(character)) {
       return [...words, { text: line.slice(i).trimEnd(), signs: "", isJson: true }];
     } else if (character === '"' || character === "'") {
       quote = character;
-      begun().quotes++;
-    } else if (character === "\\" && next !== "" && !inFileName()) add(line[++i], "escaped");
+      quotes++;
+    } else if (character === "\\" && next !== "" && !isFile) add(line[++i], "E");
     else if (/\s/.test(character)) end();
     else {
-      if (word === undefined || /[:=]/.test(line[i - 1])) refuseTypographic(character);
-      add(character, "plain");
+      if (isStart || /[:=]/.test(line[i - 1])) refuseTypographic(character);
+      add(character, "p");
     }
   }
   if (quote !== "") throw new WrongInput(`a ${quote} is not closed`);
   end();
   return words;
-}
-
-/** Returns the signs of text without any. */
-export function hidden(text: string): string {
-  return "\0".repeat(text.length);
 }
 
 /** Refuses a quote that word processors make of `"` and `'`. */
@@ -104,13 +87,15 @@ export function refuseTypographic(character: string): void {
   throw new WrongInput(`${character} is a typographic quote: write " or ', or \\${character} for itself`);
 }
 
-function finished({ text, signs, signsIfWhole, quotes, isBare }: Draft, position: number): Word {
-  const isWhole = quotes === 1 && !isBare;
+function wordOf(text: string, kinds: string, quotes: number, position: number): Word {
+  const isWhole = quotes === 1 && !/[pE]/.test(kinds);
   if (isWhole && position >= WORDS_BEFORE_JSON && /^[{[]/.test(text)) {
     return { text, signs: "", isJson: true, isQuoted: true, isWhole };
   }
+  const hidden = isWhole ? "e" : "qeE";
+  const signs = text.replace(/[^]/g, (character, i) => hidden.includes(kinds[i]) ? "\0" : character);
   // A quoted @ names no file, and a quoted - is not the input.
-  if (isWhole) return { text, signs: signsIfWhole.replace(/^[@-]/, hidden), isQuoted: true, isWhole };
+  if (isWhole) return { text, signs: signs.replace(/^[@-]/, "\0"), isQuoted: true, isWhole };
   return { text, signs, ...quotes > 0 && { isQuoted: true } };
 }
 

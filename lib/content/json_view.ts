@@ -13,9 +13,6 @@ const TOKEN = /"(?:[^"\\]|\\.)*"(?=[ \t\r\n]*(:)?)|[{}[\],:]|[^ \t\r\n{}[\],:"]+
 /** Text of about so many characters is a piece. */
 const PIECE_CHARACTERS = 16 * 1024;
 
-/** Returns how a string, number or literal is shown. */
-type ShowToken = (token: string, isName: boolean) => string;
-
 /**
  * Returns JSON as lines, without a final line end, in pieces; `undefined` if it is not JSON, or so deeply nested that
  * the lines would be too long to be read.
@@ -40,7 +37,7 @@ export function indentJson(
   });
 }
 
-function* indented(text: string, show: ShowToken): Generator<string> {
+function* indented(text: string, show: (token: string, isName: boolean) => string): Generator<string> {
   let shown = "";
   let depth = 0;
   let before = "";

@@ -185,7 +185,7 @@ export class Printer {
       this.#findings(acceptedIn({ kind: "end", trailers }));
     };
     if (one?.view === undefined) return last();
-    void (more > 0 ? one.view.cut() : one.view.end()).then(last);
+    void one.view.end(more > 0).then(last);
   }
 
   #broken(id: number, event: ExchangeEvent & { kind: "broken" }): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { holdsCredentials, linesAfter, parseArguments, parseLine } from "../../lib/client/command.ts";
-import { OWN, PLAIN, showCommand, showOrder } from "./command_support.ts";
+import { PLAIN, showCommand, showOrder } from "./command_support.ts";
 
 Deno.test("words of a shell are raw's steps after raw alone", () => {
   assert.deepEqual(parseArguments(["RAW", '"a"', "fin"], PLAIN), parseLine('raw "a" fin', PLAIN));
@@ -59,19 +59,19 @@ const withCredentials: [line: string, holds: boolean][] = [
 
 for (const [line, holds] of withCredentials) {
   Deno.test(`${holds ? "credentials" : "no credentials"} are in the command ${JSON.stringify(line)}`, () => {
-    assert.equal(holdsCredentials(parseLine(line, OWN)), holds);
+    assert.equal(holdsCredentials(parseLine(line, PLAIN)), holds);
   });
 }
 
 Deno.test("a pasted command of curl has its method and content in its order", () => {
-  const command = parseLine("$ curl -X DELETE -d a=1 http://localhost:9999/x", OWN);
+  const command = parseLine("$ curl -X DELETE -d a=1 http://localhost:9999/x", PLAIN);
   assert(command.kind === "request");
   assert.equal(
     showOrder(command.order),
     "DELETE /x (Host: localhost:9999) (Content-Type: application/x-www-form-urlencoded) a=1",
   );
-  assert.equal(showCommand(parseLine(" CURL ", OWN)), "curl");
-  assert.throws(() => parseLine("curl -X foo localhost:9999", OWN), { message: /^"foo" is not a command/ });
+  assert.equal(showCommand(parseLine(" CURL ", PLAIN)), "curl");
+  assert.throws(() => parseLine("curl -X foo localhost:9999", PLAIN), { message: /^"foo" is not a command/ });
 });
 
 const unfinished: [text: string, rest: string | undefined, lines: number][] = [

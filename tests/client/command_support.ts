@@ -4,21 +4,18 @@ import type { HttpRequest } from "../../lib/http/message.ts";
 import { FILTER_OPERATORS } from "../../lib/table/row_schema.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 
+/** A server. */
+export const SERVER: TableWords["server"] = {
+  endpoint: { secure: false, host: "127.0.0.1", port: 9999 },
+  commandLine: (args) => `RUN ${args.join(" ")}`,
+  insecureAdvice: "",
+};
+
 export const PLAIN = tableWords("type,age,leg");
 export const TYPED = tableWords("type:string,age:integer,tame:boolean");
 export const FREE = tableWords("*");
-/** The words of a known server. */
-export const OWN: TableWords = {
-  ...PLAIN,
-  server: {
-    endpoint: { secure: false, host: "127.0.0.1", port: 9999 },
-    commandLine: (args) => `RUN ${args.join(" ")}`,
-    insecureAdvice: "",
-  },
-};
-
 export function tableWords(fields: string): TableWords {
-  return { fields: RowSchema.parse(fields).fields, filterOperators: FILTER_OPERATORS };
+  return { fields: RowSchema.parse(fields).fields, filterOperators: FILTER_OPERATORS, server: SERVER };
 }
 
 /** A request in one line: method, target, fields, content. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { completeCommand, parseCommand } from "../../lib/client/command.ts";
+import { completed, parseCommand } from "../../lib/client/command.ts";
 import { basicAuthorization } from "../../lib/client/curl.ts";
 import { type AskedField, describeFields, requestOf, type TableWords } from "../../lib/client/items.ts";
 import { shellWord, splitLine, WrongInput } from "../../lib/client/words.ts";
-import { FREE, OWN, PLAIN, show, showCommand, showOrder, TYPED } from "./command_support.ts";
+import { FREE, PLAIN, show, showCommand, showOrder, TYPED } from "./command_support.ts";
 
 const JSON_LAST = 'wrong: JSON takes the rest of the line: items stand before it, as in post /x X-A:b {"a":1}';
 
@@ -57,19 +57,17 @@ const commands: [line: string, shown: string | RegExp, table?: TableWords][] = [
   ['post A @"my file.json"', "POST /A < my file.json"],
   ['post A "@x" \\@y 1', 'POST /A {"A":{"type":"@x","age":"@y","leg":"1"}}'],
   // URLs of this server, and what was meant.
-  ["http://localhost:9999/a?b#c", "GET /a?b (Host: localhost:9999)", OWN],
-  ["127.0.0.1:9999/a X-A:b", "GET /a (Host: 127.0.0.1:9999) (X-A: b)", OWN],
-  ["delete http://[::1]:9999/a Host:x", "DELETE /a (Host: x)", OWN],
-  ["PURGE http://u:p@LocalHost:9999", "PURGE / (Host: LocalHost:9999) (Authorization: Basic dTpw)", OWN],
+  ["http://localhost:9999/a?b#c", "GET /a?b (Host: localhost:9999)"],
+  ["127.0.0.1:9999/a X-A:b", "GET /a (Host: 127.0.0.1:9999) (X-A: b)"],
+  ["delete http://[::1]:9999/a Host:x", "DELETE /a (Host: x)"],
+  ["PURGE http://u:p@LocalHost:9999", "PURGE / (Host: LocalHost:9999) (Authorization: Basic dTpw)"],
   [
     "put http://127.0.0.1:9998/a b=c",
     "wrong: give the server first, then the path: RUN connect http://127.0.0.1:9998 put /a",
-    OWN,
   ],
   [
     "get https://127.0.0.1:9999/a?b",
     "wrong: give the server first, then the path: RUN connect https://127.0.0.1:9999 get /a?b",
-    OWN,
   ],
   ["gte a", 'wrong: "gte" is not a command: did you mean get?'],
   ["GTE a", "wrong: GTE needs a /path: GTE /a, or did you mean get a?"],
@@ -217,7 +215,7 @@ const commands: [line: string, shown: string | RegExp, table?: TableWords][] = [
     FREE,
   ],
   ["post a 9=x 1=y", 'POST /a {"a":{"9":"x","1":"y"}}', FREE],
-  ["get http://a.b/c?d", "wrong: give the server first, then the path: connect http://a.b get /c?d"],
+  ["get http://a.b/c?d", "wrong: give the server first, then the path: RUN connect http://a.b get /c?d"],
   ["get a b=c", "wrong: get takes no values, saw b; a filter is leg==4"],
   ["delete a b:=1", "wrong: delete takes no values, saw b"],
   ["post a snail 1", "wrong: expected 3 values, [type] [age] [leg], saw 2"],
@@ -231,7 +229,7 @@ const commands: [line: string, shown: string | RegExp, table?: TableWords][] = [
   ["get a 'b", "wrong: a ' is not closed"],
   ["get a b@c:d", 'wrong: "b@c" is not a field name (quote a value that has a colon)'],
   ["get a b:'c\x01d'", "wrong: the value of b must not contain control characters"],
-  ["post a Content-Length:5", "ask"],
+  ["post a Content-Length:5", "wrong: Content-Length is set by this program, because it frames the message"],
   ["get a Content-Length:5", "wrong: Content-Length is set by this program, because it frames the message"],
   ["get a transfer-encoding:chunked", "wrong: transfer-encoding is set by this program, because it frames the message"],
   ["get \ud800", "wrong: the name is not well-formed Unicode"],
@@ -256,14 +254,14 @@ Deno.test("entered values complete a command", () => {
   assert(command.kind === "ask");
   assert.equal(describeFields(PLAIN), "[type] [age] [leg]");
   assert.equal(
-    showOrder(completeCommand(command.words, splitLine("snail 1 0"), PLAIN)),
+    showOrder(completed(command.order, splitLine("snail 1 0"), PLAIN)),
     'POST /Pingping (If-None-Match: *) {"Pingping":{"type":"snail","age":"1","leg":"0"}}',
   );
   assert.equal(
-    showOrder(completeCommand(command.words, splitLine(`"12:30" 'a=b' '{"c":1}'`), PLAIN)),
+    showOrder(completed(command.order, splitLine(`"12:30" 'a=b' '{"c":1}'`), PLAIN)),
     'POST /Pingping (If-None-Match: *) {"Pingping":{"type":"12:30","age":"a=b","leg":"{\\"c\\":1}"}}',
   );
-  assert.throws(() => completeCommand(command.words, [], PLAIN), {
+  assert.throws(() => completed(command.order, [], PLAIN), {
     message: "expected [type] [age] [leg], saw nothing",
   });
 });

@@ -5,14 +5,13 @@ import { MAX_SEEN_NAMES } from "../../lib/limits.ts";
 
 const completions: [line: string, completion: Completion][] = [
   ["de", [["delete "], "de"]],
-  ["cu", [["curl"], "cu"]],
-  ["he", [["head ", "header ", "help"], "he"]],
+  ["cu", [["curl "], "cu"]],
+  ["he", [["head ", "header ", "help "], "he"]],
   ["x", [[], "x"]],
   ["get ", [["all ", "Momo ", "Mimi\\ 2 ", "O\\'Hara "], ""]],
   ["GET  M", [["Momo ", "Mimi\\ 2 "], "M"]],
   ["put Mimi\\ ", [["Mimi\\ 2 "], "Mimi\\ "]],
   ["header M", [[], "M"]],
-  ["help pu", [["put "], "pu"]],
   ["get Momo M", [[], "get Momo M"]],
 ];
 

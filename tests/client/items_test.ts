@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { makeOrder, requestOf, type TableWords } from "../../lib/client/items.ts";
+import { makeOrder, readItem, requestOf } from "../../lib/client/items.ts";
 import { splitLine, WrongInput } from "../../lib/client/words.ts";
-
-const ANY: TableWords = { fields: undefined, filterOperators: [] };
+import { FREE } from "./command_support.ts";
 
 const made = (method: string, words: ReturnType<typeof splitLine>) =>
-  requestOf(makeOrder(method, "/x", words, ANY), [], ANY).request;
+  requestOf(makeOrder(method, "/x", words.map((word) => readItem(word, FREE))), [], FREE).request;
 
 Deno.test("a form takes texts as they are, and JSON as it is written", () => {
   const words = splitLine(`- - Content-Type:application/x-www-form-urlencoded;charset=utf-8 a=핑 b:='[1, 2]' c:='"d"'`)

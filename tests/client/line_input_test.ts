@@ -35,7 +35,6 @@ Deno.test("only the lines that are not UTF-8 are damaged", async () => {
 for (const start of [[0xff, 0xfe, 0x67, 0], [0xfe, 0xff, 0, 0x67], [0x67, 0, 0x65, 0], [0, 0x67, 0, 0x65]]) {
   Deno.test(`UTF-16 is named, as old programs of Windows write it: [${start}]`, async () => {
     await assert.rejects(linesOf(start, [0x0a, 0]), {
-      name: "InputError",
       message: "The commands are in UTF-16: save them as UTF-8",
     });
   });
@@ -50,10 +49,9 @@ Deno.test("a byte order mark is left out before the first line only", async () =
 
 Deno.test("the length of a line is limited", async () => {
   await assert.rejects(linesOf("x".repeat(1024 * 1024 + 1), "\n"), {
-    name: "InputError",
     message: "A line of the input is longer than 1048576 characters",
   });
-  await assert.rejects(linesOf("핑".repeat(1024 * 1024), "x"), { name: "InputError" });
+  await assert.rejects(linesOf("핑".repeat(1024 * 1024), "x"), /^Error: A line of the input is longer/);
   assert.equal((await linesOf("핑".repeat(1024 * 1024))).length, 1);
 });
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import type { Line } from "../../lib/client/line_input.ts";
-import { FILTER_OPERATORS } from "../../lib/table/row_schema.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { SeenNames } from "../../lib/client/help.ts";
 import { Table } from "../../lib/table.ts";
 import { startServer, type TestServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
-import { run, runLines, SCHEMA, tableServer, typed } from "./repl_support.ts";
+import { PLAIN } from "./command_support.ts";
+import { run, runLines, tableServer, typed } from "./repl_support.ts";
 import { sessionWith } from "./scripted_server.ts";
 
 const HALF: Line = { kind: "cancelled", wasEmpty: false };
@@ -112,7 +112,7 @@ for (const first of ["post A x 1 0", "options all", "options A"]) {
 
 Deno.test("while fields are guessed, a wrong number of values says how to ask the server", async () => {
   await using server = otherServer("type,age,leg");
-  const table = { fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS, areGuessed: true };
+  const table = { ...PLAIN, areGuessed: true };
   const { told } = await run(server.port, "put A 1\noptions all\nput A 1\n", { readFields, table });
   const wrong = "Wrong Input: try again (expected 3 values, [type] [age] [leg], saw 1";
   assert.equal(told, `line 1: ${wrong}; options all asks the server for its fields)\nline 3: ${wrong})\n`);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { parseLine } from "../../lib/client/command.ts";
 import type { RawView } from "../../lib/client/raw.ts";
 import type { ReplOptions } from "../../lib/client/repl.ts";
-import { startServer } from "../support.ts";
 import { NO_VIEW, run, tableServer } from "./repl_support.ts";
+import { FREE } from "./command_support.ts";
 import { sessionWith } from "./scripted_server.ts";
 
 Deno.test("raw sends its octets on the session's connection, and the next request on a fresh one", async () => {
@@ -91,16 +91,5 @@ Deno.test("help raw has five examples, and each of them is a command", async () 
   const { shown } = await run(server.port, "help raw", { interactive: true });
   const examples = [...shown.matchAll(/^ {2}(raw .*)$/gm)].map(([, line]) => line);
   assert.equal(examples.length, 5);
-  for (const line of examples) assert.equal(parseLine(line, { fields: undefined, filterOperators: [] }).kind, "raw");
-});
-
-Deno.test("a single command that is cancelled has the exit code 130", async () => {
-  await using server = startServer(() => {
-    assert(session.cancel());
-    return new Promise(() => {});
-  }, { limits: { shutdownMs: 1 } });
-  const session = sessionWith(server.port);
-  const { shown, told, code } = await run(server.port, "", { session, words: ["get", "/slow"] });
-  assert.deepEqual([shown, code], ["", 130]);
-  assert.match(told, /^Cancelled; /);
+  for (const line of examples) assert.equal(parseLine(line, FREE).kind, "raw");
 });

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import type { TableWords } from "../../lib/client/items.ts";
 import { type Handler, startServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
-import { OWN } from "./command_support.ts";
+
 import { run, runLines, tableServer, typed } from "./repl_support.ts";
+import { PLAIN } from "./command_support.ts";
 
 Deno.test("a field is kept for the session, listed, and dropped", async () => {
   await using server = startServer(({ fields }) => ({
@@ -74,7 +75,7 @@ Deno.test("the last request is shown for curl, without its credentials", async (
   );
   const content = await run(server.port, "post / a='Cookie: a' Content-Type:text/plain\ncurl\n", {
     print: "",
-    table: { fields: [{ name: "a", type: "scalar" }], filterOperators: [] },
+    table: { ...PLAIN, fields: [{ name: "a", type: "scalar" }] },
   });
   assert.match(content.shown, /--data-binary '\{"a":"Cookie: a"\}'/, "content is not masked");
 });
@@ -139,5 +140,5 @@ Deno.test("a file that a pasted command sends as it is, is named by curl again",
 
 /** The words of the table at a port, whose URLs are its own. */
 function tableAt(port: number): TableWords {
-  return { ...OWN, server: { ...OWN.server!, endpoint: { secure: false, host: "127.0.0.1", port } } };
+  return { ...PLAIN, server: { ...PLAIN.server, endpoint: { secure: false, host: "127.0.0.1", port } } };
 }

@@ -3,14 +3,14 @@ import { parseArguments } from "../../lib/client/command.ts";
 import type { RawView } from "../../lib/client/raw.ts";
 import { WrongInput } from "../../lib/client/words.ts";
 import { type Line, pipedInput } from "../../lib/client/line_input.ts";
-import { type ReplOptions, runCommand, runCommands } from "../../lib/client/repl.ts";
-import { FILTER_OPERATORS } from "../../lib/table/row_schema.ts";
+import { Repl, type ReplOptions } from "../../lib/client/repl.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { Table } from "../../lib/table.ts";
 import { painterFor } from "../../lib/terminal.ts";
 import { startServer, type TestServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
+import { PLAIN } from "./command_support.ts";
 
 export const SCHEMA = RowSchema.parse("type,age,leg");
 
@@ -66,8 +66,8 @@ export async function run(
   const lines = pipedInput(new Blob([input]).stream());
   const { words } = options;
   outcome.code = words === undefined
-    ? await runCommands(lines, repl)
-    : await runCommand(() => parseArguments(words, repl.table), lines, repl);
+    ? await new Repl(lines, repl).runAll()
+    : await new Repl(lines, repl).run(() => parseArguments(words, repl.table)) ?? 0;
   lines.close();
   own.session.close();
   return outcome;
@@ -78,11 +78,10 @@ export async function runLines(port: number, lines: Line[], options: Partial<Rep
   const outcome = { shown: "", told: "", code: 0 };
   const input = {
     next: () => Promise.resolve(lines.shift() ?? { kind: "end" as const }),
-    notify: () => {},
     close: () => {},
   };
   const own = optionsFor(port);
-  outcome.code = await runCommands(input, {
+  outcome.code = await new Repl(input, {
     ...own,
     readContent: () => Promise.reject(new WrongInput("no files here")),
     screen: {
@@ -94,7 +93,7 @@ export async function runLines(port: number, lines: Line[], options: Partial<Rep
     },
     interactive: true,
     ...options,
-  });
+  }).runAll();
   own.session.close();
   return outcome;
 }
@@ -110,7 +109,7 @@ function optionsFor(port: number): Omit<ReplOptions, "readContent" | "screen" | 
     showCredentials: false,
     painter: painterFor(false),
     raw: NO_VIEW,
-    table: { fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
+    table: PLAIN,
     defaults: [["Host", "h"]],
   };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { freePort, startServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
+import { LOCAL_COMMANDS, METHODS } from "../../lib/client/command.ts";
 import { run, tableServer } from "./repl_support.ts";
 
 Deno.test("a line that is not UTF-8 is refused, and nothing of it is sent", async () => {
@@ -187,21 +188,6 @@ Deno.test("content is exact when piped, and escaped on a terminal", async () => 
   assert.equal(safe.shown, "-----RESPONSE-----\n\\x1b[2J\xc3\xbf\n");
 });
 
-Deno.test("trailers are separated from the content, and labelled", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const serving = (async () => {
-    const conn = await listener.accept();
-    await conn.read(new Uint8Array(1000));
-    const answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n";
-    await conn.write(new TextEncoder().encode(answer));
-    conn.close();
-  })();
-  const { shown } = await run((listener.addr as Deno.NetAddr).port, "", { words: ["get", "/"], print: "hb" });
-  assert.equal(shown, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\n-----TRAILERS-----\nX-Sum: 1\r\n");
-  await serving;
-  listener.close();
-});
-
 Deno.test("a line of a script that starts with # is a comment, but not one that answers a question", async () => {
   const seen: string[] = [];
   await using server = startServer(({ method, target }, content) => {
@@ -231,31 +217,6 @@ Deno.test("after a failure a prompt goes on, and piped commands end", async () =
     `line 1: Cannot connect to 127.0.0.1:${port}: connection refused (is a server running there?)\n`,
   );
   assert.equal(piped.code, 1);
-});
-
-Deno.test("help names every command", async () => {
-  await using server = tableServer();
-  const { shown } = await run(server.port, "help all\n", { interactive: true });
-  for (
-    const command of [
-      "get",
-      "head",
-      "post",
-      "put",
-      "patch",
-      "delete",
-      "options",
-      "print",
-      "header",
-      "auth",
-      "follow",
-      "curl",
-      "help",
-      "q",
-    ]
-  ) {
-    assert.match(shown, new RegExp(`\\b${command}\\b`));
-  }
 });
 
 Deno.test("the shown parts can be changed at the prompt", async () => {
@@ -308,6 +269,7 @@ Deno.test("help shows a few commands, or one", async () => {
   assert.equal(first.split("\n").length, 8);
   const all = await help("help all");
   for (const command of ["get", "PURGE", "follow", "?", "exit"]) assert(all.includes(await help(`help ${command}`)));
+  for (const command of [...METHODS, ...LOCAL_COMMANDS]) assert.match(all, new RegExp(`\\b${command}\\b`));
   assert(!(await help("help get")).includes("put"));
   assert.match((await run(server.port, "help brew")).told, /there is no help on "brew": see help all/);
 });

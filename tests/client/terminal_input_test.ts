@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
-import type { Line, LineInput } from "../../lib/client/line_input.ts";
-import { terminalInput } from "../../lib/client/terminal_input.ts";
+import type { Line } from "../../lib/client/line_input.ts";
+import { TerminalInput } from "../../lib/client/terminal_input.ts";
 import { MAX_TYPED_AHEAD_CHARACTERS } from "../../lib/limits.ts";
 
 /** A terminal whose keys the test presses. */
 interface Typing {
-  readonly input: LineInput;
+  readonly input: TerminalInput;
   press(keys: string): void;
   shown(): string;
   /** How often Ctrl-C was reported while no line was requested. */
@@ -22,7 +22,7 @@ async function typing(body: (terminal: Typing) => Promise<void>, history: string
   const keys = new TransformStream<string, string>();
   const writer = keys.writable.getWriter();
   const words = ["get", "head", "help"];
-  const input = await terminalInput({ keys: keys.readable, output: echo, restore: () => restored++ }, {
+  const input = new TerminalInput({ keys: keys.readable, output: echo, restore: () => restored++ }, {
     complete: (line) => [line.includes(" ") ? [] : words.filter((word) => word.startsWith(line)), line],
     interrupted: () => interruptions++,
     history,
@@ -184,7 +184,7 @@ Deno.test("a closed terminal ends the input", async () => {
     await Promise.resolve();
     throw new Error("gone");
   })();
-  const input = await terminalInput({ keys: gone, output: echo, restore: () => {} }, {
+  const input = new TerminalInput({ keys: gone, output: echo, restore: () => {} }, {
     complete: () => [[], ""],
     interrupted: () => {},
   });
