@@ -59,6 +59,19 @@ export async function writeLine(sink: Sink, line: string): Promise<void> {
   await writeAll(sink, new TextEncoder().encode(`${line}\n`));
 }
 
+/** A TCP connection, maybe with TLS: what this program uses of it. */
+export interface Socket
+  extends Pick<Deno.Conn, "localAddr" | "remoteAddr" | "read" | "write" | "closeWrite" | "close"> {
+  /** Performs the handshake of TLS. Only a connection with TLS has it. */
+  handshake?(): Promise<unknown>;
+}
+
+/** What accepts connections. */
+export interface Listener extends Pick<Deno.Listener, "addr" | "close"> {
+  /** Returns the next connection. */
+  accept(): Promise<Socket>;
+}
+
 /** A source of bytes, such as a file or `Deno.stdin`. */
 export interface Source {
   /** Reads some bytes into a buffer and returns how many; `null` at the end. */

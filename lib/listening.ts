@@ -8,7 +8,7 @@
 import config from "../deno.json" with { type: "json" };
 import { isLoopback, originOf } from "./address.ts";
 import { BatchWriter } from "./batch_writer.ts";
-import { writeLine } from "./bytes.ts";
+import { type Listener, writeLine } from "./bytes.ts";
 import type { RelayOptions, ServeOptions } from "./cli.ts";
 import { answeringAddress, portProblem, WILDCARDS } from "./cli/addresses.ts";
 import type { Identity } from "./cli/certificate.ts";
@@ -59,7 +59,7 @@ export class Listening {
   /** Receives what passes; `undefined` if nothing shows it. */
   tap: TrafficListener | undefined;
   readonly #options: ServeOptions | RelayOptions;
-  readonly #listener: Deno.Listener;
+  readonly #listener: Listener;
   #recorder: Recorder | undefined;
   /** The server's own certificate, for the page's requests. */
   readonly #caCerts: string[];
@@ -67,7 +67,7 @@ export class Listening {
   private constructor(
     options: ServeOptions | RelayOptions,
     outputs: Outputs,
-    listener: Deno.Listener,
+    listener: Listener,
     identity: Identity | undefined,
   ) {
     this.#options = options;
@@ -266,7 +266,7 @@ async function listen(
   { host: hostname, port }: { readonly host: string; readonly port: number },
   { identity, problems }: CheckedIdentity,
   note: (line: string) => void,
-): Promise<Deno.Listener> {
+): Promise<Listener> {
   for (const problem of problems) note(problem);
   if (problems.length > 0) {
     const name = WILDCARDS.includes(hostname) || isLoopback(hostname) ? "localhost" : hostname;

@@ -5,6 +5,7 @@
  */
 
 import { authorityOf, type Endpoint, isLoopback, originOf } from "./address.ts";
+import type { Socket } from "./bytes.ts";
 import type { RelayOptions } from "./cli.ts";
 import { readCertificates } from "./cli/files.ts";
 import { DEFAULT_FIELDS } from "./cli/flags.ts";
@@ -71,7 +72,7 @@ export async function relay(options: RelayOptions): Promise<number> {
   const shared = {
     rule: new HostRule(endpoint, keepHost, !isLoopback(addr.hostname)),
     dial: (connection: number, cancel: AbortSignal) => {
-      const tapClient = tap && ((conn: Deno.Conn) => tapped(conn, "client", connection, tap));
+      const tapClient = tap && ((conn: Socket) => tapped(conn, "client", connection, tap));
       const dialOptions = { timeoutMs, caCerts, startTls, tap: tapClient };
       return Server.withDescriptors(() => dial(endpoint, dialOptions, cancel));
     },

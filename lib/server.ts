@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Listener, Socket } from "./bytes.ts";
 import { Decoder, Encoder, type Service } from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import type { AcceptedConnection } from "./server/accepted.ts";
@@ -41,7 +42,7 @@ export interface ServerOptions {
 }
 
 /** Takes over accepted connections, which are numbered from 1. */
-export type ConnectionMaker = (connection: number, conn: Deno.Conn, context: ServerContext) => AcceptedConnection;
+export type ConnectionMaker = (connection: number, conn: Socket, context: ServerContext) => AcceptedConnection;
 
 /** Serves HTTP/1.1 on a listener, from construction until {@linkcode Server.shutdown}. */
 export class Server {
@@ -49,7 +50,7 @@ export class Server {
   static readonly #running = new Set<Server>();
 
   readonly #context: ServerContext;
-  readonly #listener: Deno.Listener;
+  readonly #listener: Listener;
   readonly #clocks: Required<Pick<ServerOptions, "now" | "monotonicNow">>;
   readonly #make: ConnectionMaker;
   readonly #connections = new Set<AcceptedConnection>();
@@ -64,7 +65,7 @@ export class Server {
   #stopsAt = Infinity;
 
   /** Starts accepting connections, whose requests a service answers, unless a function takes them over. */
-  constructor(listener: Deno.Listener, answers: Service | ConnectionMaker, options: ServerOptions = {}) {
+  constructor(listener: Listener, answers: Service | ConnectionMaker, options: ServerOptions = {}) {
     const { messageLimits = REQUEST_LIMITS, limits = SERVER_LIMITS, observer = {} } = options;
     const { maxSpareCodecs } = limits;
     this.#context = {
@@ -146,7 +147,7 @@ export class Server {
     const { limits, observer } = this.#context;
     let failures = 0;
     while (!this.#context.stopping) {
-      let conn: Deno.Conn;
+      let conn: Socket;
       try {
         conn = await this.#listener.accept();
       } catch (error) {
@@ -191,7 +192,7 @@ export class Server {
     return cutOffLeast(connections, "idleOrder", CLOSE_REASONS.descriptors);
   }
 
-  #admit(conn: Deno.Conn): void {
+  #admit(conn: Socket): void {
     const { maxConnections, maxRefusedConnections } = this.#context.limits;
     // Every accepted connection is counted, so that the numbers equal those of a tap.
     const number = ++this.#accepted;

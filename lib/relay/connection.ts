@@ -5,7 +5,7 @@
  * the relay itself replaces the server's, and ends the connection.
  */
 
-import { counted, NO_BYTES, writeAll } from "../bytes.ts";
+import { counted, NO_BYTES, type Socket, writeAll } from "../bytes.ts";
 import { ClientError } from "../client.ts";
 import { type Direction, type ExchangeEvent, Explainer, type Explanation, Pairing } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
@@ -47,7 +47,7 @@ export interface RelayObserver extends Pick<Observer, "opened" | "closed"> {
 export interface RelayConnectionOptions {
   readonly rule: HostRule;
   /** Opens a connection to the server for this connection of a client. */
-  readonly dial: (connection: number, cancel: AbortSignal) => Promise<Deno.Conn>;
+  readonly dial: (connection: number, cancel: AbortSignal) => Promise<Socket>;
   /** How long to wait for an answer, in milliseconds; by default without end. */
   readonly answerMs?: number;
   readonly explains: boolean;
@@ -63,8 +63,8 @@ export class RelayConnection extends AcceptedConnection {
   readonly #explainer?: Explainer;
   readonly #gate: HostGate;
   readonly #cancel = new AbortController();
-  #dialling: Promise<Deno.Conn> | undefined;
-  #server: Deno.Conn | undefined;
+  #dialling: Promise<Socket> | undefined;
+  #server: Socket | undefined;
   #fromServer: Reader | undefined;
   #passingBack: Promise<void> | undefined;
   /** Continues the requests that wait for an answer. */
@@ -79,7 +79,7 @@ export class RelayConnection extends AcceptedConnection {
   /** How many octets of the budget the gate's held octets use. */
   #held = 0;
 
-  constructor(connection: number, client: Deno.Conn, context: ServerContext, options: RelayConnectionOptions) {
+  constructor(connection: number, client: Socket, context: ServerContext, options: RelayConnectionOptions) {
     super(connection, client, context);
     this.#options = options;
     const listener = (event: ExchangeEvent) => this.#receiveEvent(event);
@@ -202,7 +202,7 @@ export class RelayConnection extends AcceptedConnection {
   }
 
   /** Passes on what the server sends, and its end. Never rejects. */
-  async #passResponses(server: Deno.Conn, reader: Reader): Promise<void> {
+  async #passResponses(server: Socket, reader: Reader): Promise<void> {
     try {
       for (let isEnd = false; !isEnd;) {
         if (this.#options.room !== undefined) await this.#options.room();

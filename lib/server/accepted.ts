@@ -4,7 +4,7 @@
  */
 
 import { addressText, socketAddress } from "../address.ts";
-import { nextReadSize, NO_BYTES } from "../bytes.ts";
+import { nextReadSize, NO_BYTES, type Socket } from "../bytes.ts";
 import { type Encoder, HttpError } from "../http_message.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import type { ServerContext } from "./context.ts";
@@ -16,7 +16,7 @@ export class Reader {
   bytes: Uint8Array;
   /** When they came, by the monotonic clock in milliseconds. */
   at = 0;
-  readonly #conn: Deno.Conn;
+  readonly #conn: Socket;
   readonly #context: ServerContext;
   /** The buffer of the last read, which the decoder uses until all its requests are answered. */
   #buffer: Uint8Array<ArrayBuffer>;
@@ -29,7 +29,7 @@ export class Reader {
   #held = 0;
 
   /** Creates a reader of a connection. */
-  constructor(conn: Deno.Conn, context: ServerContext) {
+  constructor(conn: Socket, context: ServerContext) {
     this.#conn = conn;
     this.#context = context;
     this.bytes = this.#buffer = new Uint8Array(context.limits.minReadBytes);
@@ -103,7 +103,7 @@ export abstract class AcceptedConnection {
   /** How long the server itself has let a response wait since it began to stop, in milliseconds. */
   ownMs = 0;
   /** The socket. */
-  protected readonly conn: Deno.Conn;
+  protected readonly conn: Socket;
   /** The state that all connections share. */
   protected readonly context: ServerContext;
   /** Reads from the client. */
@@ -131,7 +131,7 @@ export abstract class AcceptedConnection {
   #finished: Promise<number> | undefined;
 
   /** Takes over a socket. */
-  constructor(connection: number, conn: Deno.Conn, context: ServerContext) {
+  constructor(connection: number, conn: Socket, context: ServerContext) {
     this.connection = connection;
     this.conn = conn;
     this.context = context;
@@ -228,7 +228,7 @@ export abstract class AcceptedConnection {
   protected async handshake(): Promise<HttpError | undefined> {
     this.wait("the handshake", this.context.clock + this.context.limits.headTimeoutMs);
     try {
-      await (this.conn as Deno.TlsConn).handshake();
+      await this.conn.handshake!();
       this.awaitRequest();
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
@@ -334,11 +334,11 @@ export abstract class AcceptedConnection {
 }
 
 /** Closes connections, of which some may be closed already. */
-export function closeAll(...connections: readonly (Deno.Conn | undefined)[]): void {
+export function closeAll(...connections: readonly (Socket | undefined)[]): void {
   for (const connection of connections) if (connection !== undefined) closeConnection(connection);
 }
 
-function closeConnection(connection: Deno.Conn): void {
+function closeConnection(connection: Socket): void {
   try {
     connection.close();
   } catch {

@@ -5,6 +5,7 @@
  * ahead. A client that does not read its responses is therefore not read from either, which bounds memory.
  */
 
+import type { Socket } from "../bytes.ts";
 import {
   HttpError,
   type HttpResponse,
@@ -43,7 +44,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   #refusal: (() => void) | undefined;
   #refusing: Promise<void> | undefined;
 
-  constructor(connection: number, conn: Deno.Conn, context: ServerContext, service: Service) {
+  constructor(connection: number, conn: Socket, context: ServerContext, service: Service) {
     super(connection, conn, context);
     this.#service = service;
     this.#incoming = new Incoming(context, service);

@@ -6,7 +6,7 @@
  * listener on loopback. Closing the plain sockets ends both sides whatever the client does.
  */
 
-import { nextReadSize, writeAll } from "../bytes.ts";
+import { type Listener, nextReadSize, type Socket, writeAll } from "../bytes.ts";
 import { HttpError } from "../http_message.ts";
 import { closeAll } from "./accepted.ts";
 import { hadLeft, scarcity } from "./errors.ts";
@@ -33,22 +33,16 @@ interface TlsIdentity {
 }
 
 /** Accepts clients on a plain listener, and speaks TLS with them. */
-export class TlsRelay implements Deno.Listener {
+export class TlsRelay implements Listener {
   readonly #public: Deno.Listener;
   #inner: Deno.TlsListener;
-  /** Earlier inner listeners, of which the last client may still be on its way to one. */
-  readonly #retired: Deno.TlsListener[] = [];
-  #closed = false;
-  /** Whether a connection to the inner listener is being made. It may be accepted before connecting resolves. */
-  #linking = false;
-  /** Inner connections accepted meanwhile: the expected one, or another program's. */
-  #early: Deno.TlsConn[] = [];
+  /** The inner connection that is being made, and what it meets; `undefined` while none is. */
+  #link: { readonly made: Promise<Deno.TcpConn>; readonly accepted: PromiseWithResolvers<Deno.TlsConn> } | undefined;
   /** A client that was accepted while the system lacked descriptors for the inner connection. */
   #kept: Deno.TcpConn | undefined;
   /** Continues accepting inner connections after one could not be accepted. */
   #resume: (() => void) | undefined;
-  /** The port of the expected inner connection, and the promise that waits for it. */
-  #awaited: { readonly port: number; readonly accepted: PromiseWithResolvers<Deno.TlsConn> } | undefined;
+  #closed = false;
 
   /** @throws {Error} If certificate and key do not match. */
   constructor(listener: Deno.Listener, identity: TlsIdentity) {
@@ -63,10 +57,10 @@ export class TlsRelay implements Deno.Listener {
    */
   renew(identity: TlsIdentity): void {
     if (this.#closed) return;
-    const next = this.#listen(identity);
-    this.#retired.push(this.#inner);
-    this.#inner = next;
-    if (!this.#linking && this.#awaited === undefined) this.#closeRetired();
+    const last = this.#inner;
+    this.#inner = this.#listen(identity);
+    // A client may be on its way to it.
+    Promise.resolve(this.#link?.accepted.promise).catch(() => {}).then(() => last.close());
   }
 
   get addr(): Deno.Addr {
@@ -80,25 +74,22 @@ export class TlsRelay implements Deno.Listener {
   async accept(): Promise<RelayedConn> {
     const outer = this.#kept ?? await this.#public.accept() as Deno.TcpConn;
     this.#kept = undefined;
-    let link: Deno.TcpConn | undefined;
+    const { port } = this.#inner.addr as Deno.NetAddr;
+    const made = Deno.connect({ hostname: "127.0.0.1", port });
+    const accepted = Promise.withResolvers<Deno.TlsConn>();
+    this.#link = { made, accepted };
+    this.#resume?.();
     try {
-      this.#linking = true;
-      link = await Deno.connect({ hostname: "127.0.0.1", port: (this.#inner.addr as Deno.NetAddr).port });
-      const accepted = Promise.withResolvers<Deno.TlsConn>();
-      this.#awaited = { port: (link.localAddr as Deno.NetAddr).port, accepted };
-      this.#linking = false;
-      for (const conn of this.#early.splice(0)) this.#admit(conn);
-      this.#resume?.();
-      return new RelayedConn(outer, link, await accepted.promise);
+      const [link, tls] = await Promise.all([made, accepted.promise]);
+      return new RelayedConn(outer, link, tls);
     } catch (error) {
-      link?.close();
+      accepted.reject(error);
+      made.then((link) => link.close(), () => {});
       if (!this.#closed && scarcity(error) === "descriptors") this.#kept = outer;
       else outer.close();
       throw error;
     } finally {
-      this.#linking = false;
-      this.#awaited = undefined;
-      this.#closeRetired();
+      this.#link = undefined;
     }
   }
 
@@ -106,27 +97,9 @@ export class TlsRelay implements Deno.Listener {
     this.#closed = true;
     this.#public.close();
     this.#inner.close();
-    this.#closeRetired();
     this.#resume?.();
     this.#kept?.close();
-    for (const conn of this.#early.splice(0)) conn.close();
-    this.#awaited?.accepted.reject(new Deno.errors.Interrupted("The listener is closed"));
-  }
-
-  ref(): void {
-    this.#public.ref();
-  }
-
-  unref(): void {
-    this.#public.unref();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<RelayedConn> {
-    for (;;) yield await this.accept();
+    this.#link?.accepted.reject(new Deno.errors.Interrupted("The listener is closed"));
   }
 
   #listen(identity: TlsIdentity): Deno.TlsListener {
@@ -136,37 +109,31 @@ export class TlsRelay implements Deno.Listener {
     return inner;
   }
 
-  #closeRetired(): void {
-    for (const inner of this.#retired.splice(0)) inner.close();
-  }
-
+  /** Passes on the expected inner connection. One from another port belongs to another program, and is closed. */
   async #acceptInner(inner: Deno.TlsListener): Promise<void> {
     for (;;) {
-      let conn: Deno.TlsConn;
       try {
-        conn = await inner.accept();
+        const conn = await inner.accept();
+        // It may be accepted before connecting resolves.
+        const link = this.#link;
+        const made = await link?.made.catch(() => undefined);
+        if (made !== undefined && isPair(made, conn)) link!.accepted.resolve(conn);
+        else conn.close();
       } catch (error) {
         if (this.#closed || error instanceof Deno.errors.BadResource) return;
         // Another program that has left again is ignored.
         if (hadLeft(error)) continue;
-        this.#awaited?.accepted.reject(error);
+        this.#link?.accepted.reject(error);
         if (inner !== this.#inner) return;
         await new Promise<void>((resolve) => this.#resume = resolve);
-        continue;
       }
-      this.#admit(conn);
     }
   }
+}
 
-  /** Passes on the expected inner connection. One from another port belongs to another program, and is closed. */
-  #admit(conn: Deno.TlsConn): void {
-    const { port } = conn.remoteAddr as Deno.NetAddr;
-    if (port === this.#awaited?.port) {
-      this.#awaited.accepted.resolve(conn);
-      this.#awaited = undefined;
-    } else if (this.#linking) this.#early.push(conn);
-    else conn.close();
-  }
+/** Whether these are the two ends of one connection of this machine. */
+function isPair(one: Deno.Conn, other: Deno.Conn): boolean {
+  return (one.localAddr as Deno.NetAddr).port === (other.remoteAddr as Deno.NetAddr).port;
 }
 
 /**
@@ -182,7 +149,7 @@ export async function startTls(outer: Deno.TcpConn, options: Deno.StartTlsOption
       const link = await listener.accept();
       opened.push(link);
       // One from another port belongs to another program.
-      if ((link.remoteAddr as Deno.NetAddr).port !== (inner.localAddr as Deno.NetAddr).port) {
+      if (!isPair(inner, link)) {
         link.close();
         continue;
       }
@@ -201,7 +168,7 @@ export async function startTls(outer: Deno.TcpConn, options: Deno.StartTlsOption
  * Octets count as written once the client's own socket has taken them, as on a plain connection, but for the last ones:
  * {@linkcode closeWrite} waits for them, {@linkcode close} drops what is on the way.
  */
-class RelayedConn implements Deno.Conn {
+class RelayedConn implements Socket {
   readonly #outer: Deno.TcpConn;
   readonly #link: Deno.TcpConn;
   readonly #tls: Deno.TlsConn;
@@ -242,14 +209,6 @@ class RelayedConn implements Deno.Conn {
 
   get localAddr(): Deno.Addr {
     return this.#outer.localAddr;
-  }
-
-  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#tls.readable;
-  }
-
-  get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
-    return this.#tls.writable;
   }
 
   /**
@@ -305,18 +264,6 @@ class RelayedConn implements Deno.Conn {
 
   close(): void {
     closeAll(this.#outer, this.#link, this.#tls);
-  }
-
-  ref(): void {
-    this.#outer.ref();
-  }
-
-  unref(): void {
-    this.#outer.unref();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 
   /** Passes on what the client sends, unless it is plain HTTP. A TLS handshake never begins with a letter. */

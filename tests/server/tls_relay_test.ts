@@ -296,7 +296,7 @@ Deno.test("an inner listener that fails for an unknown reason keeps neither the 
   Object.assign(Deno, { listenTls: () => failing });
   try {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    using relay = new TlsRelay(listener, { cert: file("cert"), key: file("key") });
+    const relay = new TlsRelay(listener, { cert: file("cert"), key: file("key") });
     const { port } = listener.addr as Deno.NetAddr;
     for (let clients = 0; clients < 2; clients++) {
       using client = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -304,6 +304,7 @@ Deno.test("an inner listener that fails for an unknown reason keeps neither the 
       assert.equal(await client.read(new Uint8Array(1)), null);
     }
     assert(attempts <= 4);
+    relay.close();
   } finally {
     Object.assign(Deno, { listenTls });
   }
