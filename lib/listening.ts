@@ -20,7 +20,7 @@ import { HttpError, type Service } from "./http_message.ts";
 import type { Page, PageOptions } from "./page.ts";
 import { type ConnectionMaker, Server, type ServerOptions } from "./server.ts";
 import { joined, type Observer } from "./server/context.ts";
-import { logLine } from "./server/exchange_log.ts";
+import { type LoggedExchange, logLine } from "./server/exchange_log.ts";
 import type { TlsRelay } from "./server/tls_relay.ts";
 import { StoreError } from "./store.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
@@ -194,6 +194,11 @@ export class Listening {
     await this.outputs.flush(end);
     return 0;
   }
+
+  /** Prints an exchange for programs, unless with `--quiet`. */
+  readonly logged = (exchange: LoggedExchange): void => {
+    if (!this.#options.quiet) this.outputs.writer.print(logLine("exchange", exchange));
+  };
 
   readonly #cannotAccept = (reason: string): void => this.outputs.note(`Cannot accept a connection now: ${reason}`);
 

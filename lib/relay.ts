@@ -18,7 +18,6 @@ import { HostRule } from "./relay/gate.ts";
 import { ExchangeLines, Printer } from "./relay/printer.ts";
 import { Server } from "./server.ts";
 import { joined, type Observer } from "./server/context.ts";
-import { logLine } from "./server/exchange_log.ts";
 import { startTls } from "./server/tls_relay.ts";
 import { FILTER_OPERATORS, RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor } from "./terminal.ts";
@@ -48,9 +47,7 @@ export async function relay(options: RelayOptions): Promise<number> {
     relayTo: endpoint,
   }, { interfaces: INTERFACES });
   const { page, room, tap } = listening;
-  const lines = logFormat === "json"
-    ? new ExchangeLines((exchange) => quiet || writer.print(logLine("exchange", exchange)), showCredentials)
-    : undefined;
+  const lines = logFormat === "json" ? new ExchangeLines(listening.logged, showCredentials) : undefined;
   const columns = columnsOf(Deno.stdout);
   const printer = quiet || lines !== undefined ? undefined : new Printer(writer, {
     ...{ secure: tls !== undefined, verbose, showCredentials, columns },

@@ -24,7 +24,7 @@ export {
   textResponse,
   tooSlow,
 } from "./server/errors.ts";
-export { type LoggedExchange } from "./server/exchange_log.ts";
+export { Exchanges, type LoggedExchange } from "./server/exchange_log.ts";
 export { Banners } from "./server/request_log.ts";
 
 /** Options of a {@linkcode Server}. */

@@ -20,7 +20,7 @@ import {
 import { acceptedIn, Fields, type HttpError } from "../http_message.ts";
 import { SHOWN_RELAYED_OCTETS } from "../limits.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
-import { Banners, type LoggedExchange } from "../server.ts";
+import { Banners, Exchanges } from "../server.ts";
 import { escapeText, painterFor, wrapMessage } from "../terminal.ts";
 import type { RelayObserver } from "./connection.ts";
 import type { HostChange } from "./gate.ts";
@@ -295,59 +295,40 @@ export function responseFindings({ head, exchange }: Message, secure: boolean): 
   return findings;
 }
 
-/** Gathers the exchanges of all connections. */
-export class ExchangeLines {
-  connections = 0;
-  exchanges = 0;
-  readonly #print: (exchange: LoggedExchange) => void;
-  readonly #showCredentials: boolean;
-  readonly #open = new Map<number, { readonly peer: string; readonly exchanges: Set<Exchange> }>();
-
-  /** Passes on each exchange when it has ended. Passwords in targets are replaced by their length if not shown. */
-  constructor(print: (exchange: LoggedExchange) => void, showCredentials = false) {
-    this.#print = print;
-    this.#showCredentials = showCredentials;
-  }
-
+/** Gathers the exchanges of a relay's connections. */
+export class ExchangeLines extends Exchanges<Exchange> {
   readonly observer: RelayObserver = {
-    opened: (id, peer) => {
-      this.connections++;
-      this.#open.set(id, { peer, exchanges: new Set() });
-    },
+    opened: (id, peer) => this.opened(id, peer),
     exchange: (id, { kind, ...event }) => {
       const message = "message" in event ? event.message : undefined;
       if (message === undefined) return;
-      if (kind === "began") this.#open.get(id)!.exchanges.add(message.exchange);
-      const isOver = kind === "broken" || kind === "ended" && !message.interim;
-      if (isOver && message.direction === "response") this.#end(id, message.exchange);
+      const { exchange, direction, interim } = message;
+      const open = this.of(id);
+      const at = open.indexOf(exchange);
+      if (kind === "began" && at < 0) open.push(exchange);
+      const isOver = kind === "broken" || kind === "ended" && !interim;
+      if (isOver && direction === "response" && at >= 0) {
+        open.splice(at, 1);
+        this.end(id, exchange);
+      }
     },
-    closed: (id, reason) => {
-      for (const exchange of this.#open.get(id)!.exchanges) this.#end(id, exchange, reason);
-      this.#open.delete(id);
-    },
+    closed: (id, reason) => this.closed(id, reason),
   };
 
-  #end(connection: number, exchange: Exchange, reason?: string): void {
-    const { peer, exchanges } = this.#open.get(connection)!;
-    if (!exchanges.delete(exchange)) return;
-    this.exchanges++;
+  protected override factsOf(exchange: Exchange) {
     const { request, responses } = exchange;
     const final = finalResponse(exchange);
     const error = request?.error ?? final?.error;
-    const target = request?.head?.target;
     const ended = (responses.at(-1) ?? request)!.ended;
-    this.#print({
-      peer,
-      connection,
+    return {
       method: exchange.method || undefined,
-      target: this.#showCredentials ? target : target && maskTarget(target),
+      target: request?.head?.target,
       status: final?.head?.status,
       requestOctets: request === undefined ? 0 : request.to - request.from,
       responseOctets: responses.reduce((sum, { from, to }) => sum + to - from, 0),
-      ms: Math.max(0, Math.round((ended - (request?.ended ?? ended)) * 100) / 100),
-      reason,
+      ms: Math.max(0, ended - (request?.ended ?? ended)),
       detail: error?.message,
       rule: error?.rule,
-    });
+    };
   }
 }
