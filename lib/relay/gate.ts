@@ -7,7 +7,8 @@
  */
 
 import { authorityOf, type Endpoint, hostOf, isLocalName, originOf } from "../address.ts";
-import { ByteBuffer, octetString } from "../bytes.ts";
+import { Buffer } from "node:buffer";
+import { NO_BYTES, octetString } from "../bytes.ts";
 import { type ExchangeEvent, type Pairing, startsMessage } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
 import { MAX_HELD_HEAD_OCTETS } from "../limits.ts";
@@ -20,8 +21,6 @@ export class HostRule {
   readonly #host: string;
   readonly #origin: string;
   readonly #anyHost: boolean;
-  /** The last accepted Host: nearly always the next request has the same one. */
-  #lastHost = "";
 
   /**
    * Creates the rule of a relay to a server. Unless it `keeps` Host, Host becomes the server's. It passes requests on for
@@ -36,12 +35,8 @@ export class HostRule {
 
   /** Returns why a request with this Host is refused: it names neither this machine nor the server. */
   refuseHost(value: string): HttpError | undefined {
-    if (this.#anyHost || value === this.#lastHost || value === "") return undefined;
     const host = hostOf(value);
-    if (isLocalName(host) || host === this.#host) {
-      this.#lastHost = value;
-      return undefined;
-    }
+    if (this.#anyHost || value === "" || isLocalName(host) || host === this.#host) return undefined;
     const detail = `This relay does not answer for the host ${JSON.stringify(value)}: expected localhost, an IP ` +
       `address, or ${this.#host}`;
     return new HttpError(421, detail, { rule: RULE });
@@ -77,14 +72,13 @@ export class HostGate {
   readonly #rule: HostRule;
   readonly #changedHost: (change: HostChange) => void;
   /** Octets that came after those. */
-  #held = new ByteBuffer(0);
+  #held: Uint8Array = NO_BYTES;
   #refusedFrom = Infinity;
   #changes: HostChange[] = [];
   /** From the first fault on: whether a head is awaited, or any line. */
   #awaits: "head" | "lines" | undefined;
-  /** In octets without certain meaning: whether the next one starts a line, and how many were searched for an end. */
+  /** In octets without certain meaning: whether the next one starts a line. */
   #startsLine = true;
-  #searched = 0;
 
   /** Creates a gate for the requests that a pairing reads. Each change of a Host is reported. */
   constructor(pairing: Pairing, rule: HostRule, changedHost: (change: HostChange) => void) {
@@ -122,16 +116,11 @@ export class HostGate {
 
   /** Receives the octets of one read, after the pairing has. Returns those that pass now, valid until the next call. */
   pass(octets: Uint8Array, isEnd = false): Uint8Array {
-    if (this.held > 0) this.#held.append(octets);
-    const all = this.held > 0 ? this.#held.view() : octets;
+    const all = this.held > 0 ? Buffer.concat([this.#held, octets]) : octets;
     const free = Math.min(this.#free(all, octets, isEnd), Math.max(0, this.#refusedFrom - this.passed));
     const passing = this.#changed(all.subarray(0, free));
-    const rest = all.subarray(free);
-    if (rest.length === 0) this.#held.clear(0);
-    else if (free > 0 || this.held === 0) {
-      this.#held = new ByteBuffer(rest.length);
-      this.#held.append(rest);
-    }
+    // Held octets are few: a head is bounded, and nothing is read while an answer is awaited.
+    this.#held = free < all.length ? new Uint8Array(all.subarray(free)) : NO_BYTES;
     this.passed += free;
     return passing;
   }
@@ -164,12 +153,10 @@ export class HostGate {
 
   /** Looks for the end of a head that the codec does not read. Returns how many octets are judged with it. */
   #head(text: string, base: number, isEnd: boolean): number {
-    const found = headEnd(text, this.#searched);
+    const found = headEnd(text);
     const isTooLong = (found ?? text.length) > MAX_HELD_HEAD_OCTETS;
     const end = isTooLong ? undefined : found;
-    this.#searched = end === undefined ? text.length : 0;
     if (end === undefined && !isEnd && !isTooLong) return 0;
-    this.#searched = 0;
     this.#awaits = "lines";
     const head = text.slice(0, end);
     const [, method = "", target = ""] = /^[\r\n]*(\S*)[ \t]+(\S+)/.exec(head) ?? [];
@@ -216,18 +203,15 @@ export class HostGate {
 
   #changed(octets: Uint8Array): Uint8Array {
     if (this.#changes.length === 0 || octets.length === 0) return octets;
-    const end = this.passed + octets.length;
-    const passing = new ByteBuffer(octets.length + 64);
+    const parts: Uint8Array[] = [];
     let at = 0;
     // All changes are in heads that pass now.
     for (const { start, from, to } of this.#changes.splice(0)) {
-      if (start >= end) continue;
-      passing.append(octets.subarray(at, start - this.passed));
-      passing.appendText(to);
+      if (start >= this.passed + octets.length) continue;
+      parts.push(octets.subarray(at, start - this.passed), Buffer.from(to));
       at = start - this.passed + from.length;
     }
-    passing.append(octets.subarray(at));
-    return passing.view();
+    return Buffer.concat([...parts, octets.subarray(at)]);
   }
 }
 
@@ -244,8 +228,8 @@ const UNFINISHED = new RegExp(
   String.raw`(?<=[\r\n])(?!$)${SKIPPED}(?:h?|ho|hos|host${SKIPPED}(?::${VALUE}(?:\r\n?|\n)?)?)$`,
   "i",
 );
-/** The end of a head, with lenient line ends. */
-const HEAD_END = /\n\r?\n/g;
+/** A head, with lenient line ends. Empty lines before a request are ignored (RFC 9112 §2.2). */
+const HEAD = /^[\r\n]*[^\r\n][^]*?\n\r?\n/;
 
 interface HostLine {
   readonly value: string;
@@ -268,11 +252,8 @@ export function unfinishedHost(octets: string, startsLine: boolean): number {
 }
 
 /** Returns where a head ends that begins with the octets; `undefined` if its end is not there. */
-export function headEnd(octets: string, searched: number): number | undefined {
-  // Empty lines before a request are ignored (RFC 9112 §2.2).
-  HEAD_END.lastIndex = Math.max(searched - 2, /^[\r\n]*/.exec(octets)![0].length);
-  const found = HEAD_END.exec(octets);
-  return found === null ? undefined : found.index + found[0].length;
+export function headEnd(octets: string): number | undefined {
+  return HEAD.exec(octets)?.[0].length;
 }
 
 function inLines(octets: string, startsLine: boolean): string {
