@@ -223,7 +223,7 @@ export class Printer {
     else {
       const bytes = masked === "" ? content : Buffer.from(masked, "latin1");
       if (bytes.length === 0) return;
-      this.#writer.print("", bytes);
+      this.#writer.print(bytes);
       this.#midLine = bytes.at(-1) !== 0x0a;
     }
   }
