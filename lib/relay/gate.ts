@@ -61,6 +61,8 @@ export interface HostChange {
   readonly start: number;
   readonly from: string;
   readonly to: string;
+  /** Whether it is in a head that the pairing reports next. */
+  readonly isAccepted: boolean;
 }
 
 /** Decides on the octets of one client. */
@@ -111,7 +113,7 @@ export class HostGate {
     const host = fields.get("host");
     if (host === undefined) return;
     this.#refuse(this.#rule.refuseHost(host), from);
-    this.#change(to - text.length + fields.valueOffset("host"), host);
+    this.#change(to - text.length + fields.valueOffset("host"), host, true);
   }
 
   /** Receives the octets of one read, after the pairing has. Returns those that pass now, valid until the next call. */
@@ -167,7 +169,7 @@ export class HostGate {
       this.#refuse(new HttpError(421, `The request ${why}, so that it is not known whom it is for`), base);
     }
     for (const { value } of hosts) this.#refuse(this.#rule.refuseHost(value), base);
-    if (end !== undefined && hosts.length === 1) this.#change(base + hosts[0].start, hosts[0].value);
+    if (end !== undefined && hosts.length === 1) this.#change(base + hosts[0].start, hosts[0].value, false);
     this.#startsLine = true;
     // Without its end, the last line is judged with those that follow.
     return end ?? 0;
@@ -193,10 +195,10 @@ export class HostGate {
     this.#refusedFrom = from;
   }
 
-  #change(start: number, from: string): void {
+  #change(start: number, from: string, isAccepted: boolean): void {
     const to = this.#rule.authority;
     if (to === undefined || to === from || this.refusal !== undefined) return;
-    const change = { start, from, to };
+    const change = { start, from, to, isAccepted };
     this.#changes.push(change);
     this.#changedHost(change);
   }

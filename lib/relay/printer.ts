@@ -53,6 +53,7 @@ interface Printed {
   readonly since: number;
   readonly octets: Record<Direction, number>;
   readonly shown: Partial<Record<Direction, Shown>>;
+  /** What is changed in the head that comes next. */
   change?: HostChange;
 }
 
@@ -60,7 +61,7 @@ interface Printed {
 export class Printer {
   readonly #writer: BatchWriter;
   readonly #options: PrinterOptions;
-  readonly #banners: Banners;
+  readonly #banners = new Banners(false);
   readonly #connections = new Map<number, Printed>();
   /** The message whose output is the last one, if its line has not ended. */
   #last = "";
@@ -69,7 +70,6 @@ export class Printer {
   constructor(writer: BatchWriter, options: PrinterOptions) {
     this.#writer = writer;
     this.#options = options;
-    this.#banners = new Banners(false);
   }
 
   readonly observer: RelayObserver = {
@@ -84,10 +84,8 @@ export class Printer {
         this.#text(`${this.#options.explanation(explanation)}\n`);
       }
     },
-    // It is printed with its head, or alone if that is broken.
     changed: (id, change) => {
-      const connection = this.#connections.get(id)!;
-      if (connection.shown.request === undefined) connection.change = change;
+      if (change.isAccepted) this.#connections.get(id)!.change = change;
       else this.#line(`Host: ${change.from} -> ${change.to}`);
     },
     noted: (id, line) => this.#line(`connection ${id} ${line}`),
@@ -127,34 +125,35 @@ export class Printer {
 
   #head(id: number, message: Message, to: number): void {
     const { direction } = message;
-    const head = message.head!;
+    const { text, fields } = message.head!;
     const connection = this.#connections.get(id)!;
-    const { terminal, columns } = this.#options;
-    let { text } = head;
-    const change = direction === "request" ? connection.change : undefined;
-    if (change !== undefined) {
-      const end = change.start - (to - text.length) + change.from.length;
-      text = `${text.slice(0, end)} -> ${change.to}${text.slice(end)}`;
+    const { terminal, columns, secure } = this.#options;
+    let shownHead = text;
+    let own = responseFindings(message, secure);
+    if (direction === "request") {
+      const { change } = connection;
       connection.change = undefined;
+      own = requestFindings(message, change);
+      if (change !== undefined) {
+        const end = change.start - (to - text.length) + change.from.length;
+        shownHead = `${text.slice(0, end)} -> ${change.to}${text.slice(end)}`;
+      }
     }
-    this.#octets(id, direction, this.#banners.banner(direction.toUpperCase(), id), text);
-    const coding = head.fields.get("content-encoding");
+    this.#octets(id, direction, this.#banners.banner(direction.toUpperCase(), id), shownHead);
+    const coding = fields.get("content-encoding");
     const view = terminal || coding !== undefined
       ? new ContentView({
-        ...{ type: head.fields.get("content-type"), coding, hint: "" },
+        ...{ type: fields.get("content-type"), coding, hint: "" },
         ...{ indent: "never", columns: columns?.() ?? Infinity, painter: painterFor(false) },
         write: (text) => Promise.resolve(this.#shownText(id, direction, shown, text)),
       })
       : undefined;
-    const isRequest = direction === "request";
-    const own = isRequest ? requestFindings(message, change) : responseFindings(message, this.#options.secure);
-    const shown: Shown = { view, octets: 0, printed: 0, findings: [...acceptedIn(head), ...own] };
+    const shown: Shown = { view, octets: 0, printed: 0, findings: [...acceptedIn(message.head!), ...own] };
     connection.shown[direction] = shown;
   }
 
   #content(id: number, direction: Direction, bytes: Uint8Array): void {
-    const shown = this.#connections.get(id)!.shown[direction];
-    if (shown === undefined) return;
+    const shown = this.#connections.get(id)!.shown[direction]!;
     const part = bytes.subarray(0, Math.max(0, SHOWN_RELAYED_OCTETS - shown.octets));
     shown.octets += bytes.length;
     if (part.length === 0) return;
@@ -173,37 +172,35 @@ export class Printer {
 
   #end(id: number, direction: Direction, trailers: Fields = Fields.EMPTY): void {
     const { shown } = this.#connections.get(id)!;
-    const one = shown[direction];
+    const ended = shown[direction];
+    if (ended === undefined) return;
     delete shown[direction];
-    const more = (one?.octets ?? 0) - SHOWN_RELAYED_OCTETS;
+    const more = ended.octets - SHOWN_RELAYED_OCTETS;
     const last = () => {
-      const isCut = one !== undefined && one.printed > SHOWN_RELAYED_OCTETS;
-      if (more > 0) this.#line(`… ${counted(more, "more octet")}`);
-      else if (isCut) this.#line(`… ${counted(one.printed - SHOWN_RELAYED_OCTETS, "more character")}`);
-      this.#findings(one?.findings ?? []);
+      this.#rest(more, "octet");
+      if (more <= 0) this.#rest(ended.printed - SHOWN_RELAYED_OCTETS, "character");
+      this.#findings(ended.findings);
       if (trailers.size > 0) this.#octets(id, direction, "-----TRAILERS-----\n", trailers.lines);
       this.#findings(acceptedIn({ kind: "end", trailers }));
     };
-    if (one?.view === undefined) return last();
-    void (more > 0 ? one.view.cut() : one.view.end()).then(last);
+    if (ended.view === undefined) last();
+    else void (more > 0 ? ended.view.cut() : ended.view.end()).then(last);
   }
 
-  #broken(id: number, event: ExchangeEvent & { kind: "broken" }): void {
-    const { message, error, unread, at, direction } = event;
-    const { shown, change } = this.#connections.get(id)!;
-    const hadHead = message.head !== undefined;
+  #broken(id: number, { message, error, unread, at, direction }: ExchangeEvent & { kind: "broken" }): void {
     this.#end(id, direction);
-    const banner = hadHead ? "" : this.#banners.banner(direction.toUpperCase(), id);
-    const part = octetString(unread, 0, Math.min(unread.length, SHOWN_RELAYED_OCTETS));
+    const banner = message.head === undefined ? this.#banners.banner(direction.toUpperCase(), id) : "";
+    const part = octetString(unread.subarray(0, SHOWN_RELAYED_OCTETS));
     if (unread.length > 0) this.#octets(id, direction, banner, part);
-    if (unread.length > part.length) this.#line(`… ${counted(unread.length - part.length, "more octet")}`);
+    this.#rest(unread.length - SHOWN_RELAYED_OCTETS, "octet");
     const rule = error.rule === undefined ? "" : ` (${error.rule})`;
     this.#line(`broken at octet ${error.offset}${rule}: ${error.message}`);
     this.#text(this.#options.fault(error, unread, at, direction));
-    // What follows is printed with a change of its own.
-    if (direction === "request" && change === undefined) {
-      shown.request = { view: undefined, octets: 0, printed: 0, findings: [] };
-    }
+  }
+
+  /** Counts what is not printed, if there is any. */
+  #rest(count: number, what: string): void {
+    if (count > 0) this.#line(`… ${counted(count, `more ${what}`)}`);
   }
 
   #findings(findings: readonly Finding[]): void {
