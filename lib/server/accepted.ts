@@ -61,18 +61,13 @@ export class Reader {
   done(count: number): void {
     this.at = this.#aheadAt ?? performance.now();
     this.#aheadAt = undefined;
-    const { minReadBytes, maxReadBytes } = this.#context.limits;
-    const size = this.#buffer.length;
-    const fitting = nextReadSize(size, count, minReadBytes, maxReadBytes);
-    if (fitting !== size) this.#resize(fitting, fitting - size);
-  }
-
-  #resize(size: number, more: number): void {
-    const { budget } = this.#context;
-    if (more > 0 && !budget.has(more)) return;
+    const { limits: { minReadBytes, maxReadBytes }, budget } = this.#context;
+    const fitting = nextReadSize(this.#buffer.length, count, minReadBytes, maxReadBytes);
+    const more = fitting - this.#buffer.length;
+    if (more === 0 || more > 0 && !budget.has(more)) return;
     budget.take(more);
     this.#held += more;
-    this.#buffer = new Uint8Array(size);
+    this.#buffer = new Uint8Array(fitting);
   }
 
   /** Releases the buffers. */
@@ -239,7 +234,7 @@ export abstract class AcceptedConnection {
 
   /** The number of octets that are encoded and not written. */
   protected get unsent(): number {
-    return this.#encoder === undefined ? 0 : this.#encoder.length;
+    return this.#encoder?.length ?? 0;
   }
 
   /** The encoder of responses. */
@@ -320,7 +315,7 @@ export abstract class AcceptedConnection {
     this.closed = true;
     this.#dropUnsent(this.#held > 0);
     this.reader.end();
-    closeConnection(this.conn);
+    closeAll(this.conn);
     this.release();
   }
 
@@ -335,13 +330,11 @@ export abstract class AcceptedConnection {
 
 /** Closes connections, of which some may be closed already. */
 export function closeAll(...connections: readonly (Socket | undefined)[]): void {
-  for (const connection of connections) if (connection !== undefined) closeConnection(connection);
-}
-
-function closeConnection(connection: Socket): void {
-  try {
-    connection.close();
-  } catch {
-    // It is closed.
+  for (const connection of connections) {
+    try {
+      connection?.close();
+    } catch {
+      // It is closed.
+    }
   }
 }
