@@ -6,7 +6,6 @@
  */
 
 import { counted, NO_BYTES, type Socket, writeAll } from "../bytes.ts";
-import { ClientError } from "../client.ts";
 import { type Direction, type ExchangeEvent, Explainer, type Explanation, Pairing } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
 import {
@@ -63,7 +62,8 @@ export class RelayConnection extends AcceptedConnection {
   readonly #explainer?: Explainer;
   readonly #gate: HostGate;
   readonly #cancel = new AbortController();
-  #dialling: Promise<Socket> | undefined;
+  /** The connection to the server, once that is needed; without one if it could not be made. */
+  #dialling: Promise<Socket | undefined> | undefined;
   #server: Socket | undefined;
   #fromServer: Reader | undefined;
   #passingBack: Promise<void> | undefined;
@@ -137,7 +137,7 @@ export class RelayConnection extends AcceptedConnection {
       if (isEnd && this.#pairing.received("request") === 0) return this.cutOff(CLOSE_REASONS.byClient);
       this.#receive("request", octets, isEnd);
       const passing = this.#gate.pass(octets, isEnd);
-      if (this.#gate.refusal === undefined || passing.length > 0) this.#dial();
+      if (this.#gate.refusal === undefined || passing.length > 0) this.#dialling ??= this.#dial();
       this.reader.done(octets.length);
       await this.#passToServer(passing);
       while (!this.closed && this.#gate.awaitsAnswer && this.#refusal === undefined && !this.#ended.response) {
@@ -158,7 +158,7 @@ export class RelayConnection extends AcceptedConnection {
     this.#held += more;
     // Refusing may close the connection, which gives back all that it holds.
     if (isTooMuch) this.#refuse(overloaded("Too much is waiting at the moment: try again soon"));
-    const server = octets.length === 0 ? undefined : this.#server ?? await this.#dialling?.catch(() => undefined);
+    const server = octets.length === 0 ? undefined : await this.#dialling;
     if (server !== undefined && !this.closed) {
       try {
         await writeAll(server, octets);
@@ -176,29 +176,24 @@ export class RelayConnection extends AcceptedConnection {
     this.#ended.request = true;
     this.closeReason ??= CLOSE_REASONS.byClient;
     this.#wait();
-    const server = await this.#dialling?.catch(() => undefined);
+    const server = await this.#dialling;
     if (this.#refusal !== undefined) return;
     // A server that has closed needs no end.
     await server?.closeWrite().catch(() => {});
   }
 
-  /** Connects to the server, once. */
-  #dial(): void {
-    if (this.#dialling !== undefined) return;
-    this.#dialling = this.#options.dial(this.connection, this.#cancel.signal).then((server) => {
-      if (this.closed || this.#refusal !== undefined) {
-        closeAll(server);
-        throw new ClientError("The client has left");
-      }
+  async #dial(): Promise<Socket | undefined> {
+    try {
+      const server = await this.#options.dial(this.connection, this.#cancel.signal);
+      if (this.closed || this.#refusal !== undefined) return void closeAll(server);
       this.#server = server;
       this.#fromServer = new Reader(server, this.context);
       this.#passingBack = this.#passResponses(server, this.#fromServer);
       return server;
-    });
-    this.#dialling.catch((error) => {
+    } catch (error) {
       if (this.closed || this.#refusal !== undefined) return;
       this.#refuse(new HttpError(502, (error as Error).message, { rule: "RFC 9110 §15.6.3" }));
-    });
+    }
   }
 
   /** Passes on what the server sends, and its end. Never rejects. */
