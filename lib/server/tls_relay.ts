@@ -32,35 +32,38 @@ interface TlsIdentity {
   readonly key: string;
 }
 
+/** How long connecting to the inner listener may take: another program may have filled its queue. */
+const LINK_MS = 5000;
+
 /** Accepts clients on a plain listener, and speaks TLS with them. */
 export class TlsRelay implements Listener {
   readonly #public: Deno.Listener;
+  #identity: TlsIdentity;
   #inner: Deno.TlsListener;
-  /** The inner connection that is being made, and what it meets; `undefined` while none is. */
-  #link: { readonly made: Promise<Deno.TcpConn>; readonly accepted: PromiseWithResolvers<Deno.TlsConn> } | undefined;
+  /** Takes the inner listener's place for the next client. */
+  #next: Deno.TlsListener | undefined;
   /** A client that was accepted while the system lacked descriptors for the inner connection. */
   #kept: Deno.TcpConn | undefined;
-  /** Continues accepting inner connections after one could not be accepted. */
-  #resume: (() => void) | undefined;
   #closed = false;
 
   /** @throws {Error} If certificate and key do not match. */
   constructor(listener: Deno.Listener, identity: TlsIdentity) {
     this.#public = listener;
-    this.#inner = this.#listen(identity);
+    this.#identity = identity;
+    this.#inner = listenTls(identity);
   }
 
   /**
-   * Uses another certificate for the connections from now on; open ones go on with theirs.
+   * Uses another certificate for the connections from now on; open ones, and one on its way, go on with theirs.
    *
    * @throws {Error} If certificate and key do not match. Then nothing has changed.
    */
   renew(identity: TlsIdentity): void {
     if (this.#closed) return;
-    const last = this.#inner;
-    this.#inner = this.#listen(identity);
-    // A client may be on its way to it.
-    Promise.resolve(this.#link?.accepted.promise).catch(() => {}).then(() => last.close());
+    const next = listenTls(identity);
+    this.#next?.close();
+    this.#next = next;
+    this.#identity = identity;
   }
 
   get addr(): Deno.Addr {
@@ -74,66 +77,50 @@ export class TlsRelay implements Listener {
   async accept(): Promise<RelayedConn> {
     const outer = this.#kept ?? await this.#public.accept() as Deno.TcpConn;
     this.#kept = undefined;
-    const { port } = this.#inner.addr as Deno.NetAddr;
-    const made = Deno.connect({ hostname: "127.0.0.1", port });
-    const accepted = Promise.withResolvers<Deno.TlsConn>();
-    this.#link = { made, accepted };
-    this.#resume?.();
+    if (this.#next !== undefined) {
+      this.#inner.close();
+      this.#inner = this.#next;
+      this.#next = undefined;
+    }
+    let link: Deno.TcpConn | undefined;
     try {
-      const [link, tls] = await Promise.all([made, accepted.promise]);
-      return new RelayedConn(outer, link, tls);
+      const { port } = this.#inner.addr as Deno.NetAddr;
+      link = await Deno.connect({ hostname: "127.0.0.1", port, signal: AbortSignal.timeout(LINK_MS) });
+      return new RelayedConn(outer, link, await otherEnd(link, this.#inner));
     } catch (error) {
-      accepted.reject(error);
-      made.then((link) => link.close(), () => {});
+      link?.close();
       if (!this.#closed && scarcity(error) === "descriptors") this.#kept = outer;
-      else outer.close();
+      else {
+        outer.close();
+        this.renew(this.#identity);
+      }
       throw error;
-    } finally {
-      this.#link = undefined;
     }
   }
 
   close(): void {
     this.#closed = true;
-    this.#public.close();
-    this.#inner.close();
-    this.#resume?.();
-    this.#kept?.close();
-    this.#link?.accepted.reject(new Deno.errors.Interrupted("The listener is closed"));
-  }
-
-  #listen(identity: TlsIdentity): Deno.TlsListener {
-    const alpnProtocols = ["http/1.1", "http/1.0"];
-    const inner = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...identity, alpnProtocols });
-    this.#acceptInner(inner);
-    return inner;
-  }
-
-  /** Passes on the expected inner connection. One from another port belongs to another program, and is closed. */
-  async #acceptInner(inner: Deno.TlsListener): Promise<void> {
-    for (;;) {
-      try {
-        const conn = await inner.accept();
-        // It may be accepted before connecting resolves.
-        const link = this.#link;
-        const made = await link?.made.catch(() => undefined);
-        if (made !== undefined && isPair(made, conn)) link!.accepted.resolve(conn);
-        else conn.close();
-      } catch (error) {
-        if (this.#closed || error instanceof Deno.errors.BadResource) return;
-        // Another program that has left again is ignored.
-        if (hadLeft(error)) continue;
-        this.#link?.accepted.reject(error);
-        if (inner !== this.#inner) return;
-        await new Promise<void>((resolve) => this.#resume = resolve);
-      }
-    }
+    for (const each of [this.#public, this.#inner, this.#next, this.#kept]) each?.close();
   }
 }
 
-/** Whether these are the two ends of one connection of this machine. */
-function isPair(one: Deno.Conn, other: Deno.Conn): boolean {
-  return (one.localAddr as Deno.NetAddr).port === (other.remoteAddr as Deno.NetAddr).port;
+function listenTls(identity: TlsIdentity): Deno.TlsListener {
+  const alpnProtocols = ["http/1.1", "http/1.0"];
+  return Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...identity, alpnProtocols });
+}
+
+/** Accepts the other end of a connection of this machine. One from another port belongs to another program. */
+async function otherEnd<Conn extends Deno.Conn>(
+  { localAddr }: Deno.TcpConn,
+  listener: { accept(): Promise<Conn> },
+): Promise<Conn> {
+  for (;;) {
+    const conn = await listener.accept().catch((error) => {
+      if (!hadLeft(error)) throw error;
+    });
+    if ((conn?.remoteAddr as Deno.NetAddr | undefined)?.port === localAddr.port) return conn as Conn;
+    conn?.close();
+  }
 }
 
 /**
@@ -145,17 +132,10 @@ export async function startTls(outer: Deno.TcpConn, options: Deno.StartTlsOption
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const inner = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
     opened.push(inner);
-    for (;;) {
-      const link = await listener.accept();
-      opened.push(link);
-      // One from another port belongs to another program.
-      if (!isPair(inner, link)) {
-        link.close();
-        continue;
-      }
-      inner.setNoDelay();
-      return new RelayedConn(outer, link, await Deno.startTls(inner, options), "server");
-    }
+    const link = await otherEnd(inner, listener);
+    opened.push(link);
+    inner.setNoDelay();
+    return new RelayedConn(outer, link, await Deno.startTls(inner, options), "server");
   } catch (error) {
     closeAll(...opened);
     throw error;
