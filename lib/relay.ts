@@ -51,7 +51,6 @@ export async function relay(options: RelayOptions): Promise<number> {
   const columns = columnsOf(Deno.stdout);
   const printer = quiet || lines !== undefined ? undefined : new Printer(writer, {
     ...{ secure: tls !== undefined, verbose, showCredentials, columns },
-    terminal: Deno.stdout.isTerminal(),
     explanation: (explanation) =>
       explanationText(explanation, {
         width: columns?.() ?? FALLBACK_COLUMNS,

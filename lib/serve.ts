@@ -103,7 +103,6 @@ function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: Ser
   return requestLog(writer, {
     verbose,
     format: logFormat,
-    terminal: columns !== undefined,
     columns,
     showCredentials,
     explain: (error, rest, position) => refusalText(error, rest, position, showCredentials, columns?.()),

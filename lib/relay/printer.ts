@@ -29,8 +29,7 @@ interface PrinterOptions {
   /** Whether clients speak TLS. */
   readonly secure: boolean;
   readonly verbose: boolean;
-  /** Whether the output is a terminal. What peers send is escaped on a terminal, and exact otherwise. */
-  readonly terminal: boolean;
+  /** The width of a terminal, where what peers send is escaped; without it, as into a file, it is exact. */
   readonly columns?: () => number;
   /** Whether credentials are printed; by default only their length is. */
   readonly showCredentials: boolean;
@@ -127,7 +126,7 @@ export class Printer {
     const { direction } = message;
     const { text, fields } = message.head!;
     const connection = this.#connections.get(id)!;
-    const { terminal, columns, secure } = this.#options;
+    const { columns, secure } = this.#options;
     let shownHead = text;
     let own = responseFindings(message, secure);
     if (direction === "request") {
@@ -141,7 +140,7 @@ export class Printer {
     }
     this.#octets(id, direction, this.#banners.banner(direction.toUpperCase(), id), shownHead);
     const coding = fields.get("content-encoding");
-    const view = terminal || coding !== undefined
+    const view = columns !== undefined || coding !== undefined
       ? new ContentView({
         ...{ type: fields.get("content-type"), coding, hint: "" },
         ...{ indent: "never", columns: columns?.() ?? Infinity, painter: painterFor(false) },
@@ -209,14 +208,14 @@ export class Printer {
 
   /** Prints octets of a message, exactly unless the output is a terminal, without credentials in its head. */
   #octets(id: number, direction: Direction, banner: string, head: string, content: Uint8Array = NO_BYTES): void {
-    const { terminal, showCredentials } = this.#options;
+    const { columns, showCredentials } = this.#options;
     const masked = showCredentials ? head : maskCredentials(head);
     if (banner !== "") {
       this.#endLine();
       this.#text(banner);
       this.#last = `${id} ${direction}`;
     } else this.#turnTo(id, direction);
-    if (terminal) this.#text(escapeText(octetsToText(masked)));
+    if (columns !== undefined) this.#text(escapeText(octetsToText(masked)));
     else {
       const bytes = masked === "" ? content : Buffer.from(masked, "latin1");
       if (bytes.length === 0) return;
@@ -234,8 +233,8 @@ export class Printer {
   }
 
   #line(line: string): void {
-    const { terminal, columns } = this.#options;
-    const text = terminal ? escapeText(line) : line.replace(/[\r\n]+/g, " ");
+    const { columns } = this.#options;
+    const text = columns === undefined ? line.replace(/[\r\n]+/g, " ") : escapeText(line);
     this.#endLine();
     this.#text(`${wrapMessage(text, columns?.())}\n`);
     this.#last = "";

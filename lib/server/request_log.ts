@@ -16,8 +16,7 @@ export interface RequestLogOptions {
   /** Whether responses and connections are printed too. */
   readonly verbose: boolean;
   readonly format: "text" | "json";
-  /** Whether the output is a terminal. Data from clients is escaped on a terminal, and exact otherwise. */
-  readonly terminal: boolean;
+  /** The width of a terminal, where data from clients is escaped; without it, as into a file, it is exact. */
   readonly columns?: () => number;
   /** Whether credentials (Authorization, Cookie and the like) are printed; by default only their length is. */
   readonly showCredentials: boolean;
@@ -38,11 +37,11 @@ export function requestLog(writer: BatchWriter, options: RequestLogOptions): Obs
 }
 
 function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
-  const { verbose, terminal, now = Date.now } = options;
+  const { verbose, columns, now = Date.now } = options;
   const banners = new Banners(verbose, now);
   const mask = maskerOf(options);
   const message = (banner: string, head: string, content: Uint8Array) => {
-    if (!terminal) {
+    if (columns === undefined) {
       const end = content.length > 0 && content.at(-1) !== LF ? "\n" : "";
       // A head is ASCII except for obs-text, which must not be encoded a second time.
       const exact = Buffer.byteLength(head) === head.length ? head : Buffer.from(head, "latin1");
@@ -62,8 +61,8 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
       if (head.length + rest.length > 0) message(banners.banner("REQUEST", id), mask(head), maskBytes(rest, mask));
       const { status, message: detail, rule, offset } = error;
       const where = (offset === undefined ? "" : ` at octet ${offset}`) + (rule === undefined ? "" : ` (${rule})`);
-      const refused = `refused: ${status}${where}: ${terminal ? escapeText(detail) : detail}`;
-      writer.print(wrapMessage(refused, options.columns?.()), "\n", options.explain?.(error, rest, position) ?? "");
+      const refused = `refused: ${status}${where}: ${columns === undefined ? detail : escapeText(detail)}`;
+      writer.print(wrapMessage(refused, columns?.()), "\n", options.explain?.(error, rest, position) ?? "");
     },
     response: (id, octets, status) => {
       message(status === undefined ? "" : banners.banner("RESPONSE", id), "", octets);

@@ -66,7 +66,7 @@ function printing(terminal: boolean): { observer: Printer["observer"]; printed: 
   const { observer } = new Printer(writer, {
     secure: false,
     verbose: false,
-    terminal,
+    columns: terminal ? () => Infinity : undefined,
     showCredentials: false,
     explanation: () => "",
     fault: () => "",
