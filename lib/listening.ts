@@ -173,14 +173,13 @@ export class Listening {
     // Some systems cannot open a wildcard address.
     const host = WILDCARDS.includes(hostname) ? "localhost" : hostname;
     const url = `${originOf({ secure: tls !== undefined, host, port })}/`;
-    const line = wrapMessage(`Listening on ${url}${what}; Ctrl-C stops`, columnsOf(Deno.stdout)?.());
     const isText = logFormat === "text";
-    await writeLine(Deno.stdout, isText ? line : logLine("listening", { url, ...facts }).trimEnd());
+    const print = (line: string, event: string, members: object) =>
+      writeLine(Deno.stdout, isText ? line : logLine(event, members).trimEnd());
+    const line = wrapMessage(`Listening on ${url}${what}; Ctrl-C stops`, columnsOf(Deno.stdout)?.());
+    await print(line, "listening", { url, ...facts });
     for (const line of isText ? lines?.() ?? [] : []) await writeLine(Deno.stdout, line);
-    if (page !== undefined) {
-      const { url } = page;
-      await writeLine(Deno.stdout, isText ? `The traffic is shown at ${url}` : logLine("page", { url }).trimEnd());
-    }
+    if (page !== undefined) await print(`The traffic is shown at ${page.url}`, "page", { url: page.url });
     await stopped;
     const end = performance.now() + limits.shutdownMs;
     await server.shutdown();
@@ -188,8 +187,7 @@ export class Listening {
     await this.#recorder?.close();
     await running.stopped?.();
     if (log !== undefined) {
-      const { connections, exchanges } = log;
-      writer.print(logLine("stopped", { connections, exchanges }));
+      writer.print(logLine("stopped", { connections: log.connections, exchanges: log.exchanges }));
     }
     await this.outputs.flush(end);
     return 0;
