@@ -48,6 +48,8 @@ export interface CheckedIdentity {
   readonly problems: readonly string[];
 }
 
+type Options = ServeOptions | RelayOptions;
+
 /** A command that listens, and what shows what passes. */
 export class Listening {
   /** The address that it listens on. */
@@ -58,18 +60,13 @@ export class Listening {
   page: Page | undefined;
   /** Receives what passes; `undefined` if nothing shows it. */
   tap: TrafficListener | undefined;
-  readonly #options: ServeOptions | RelayOptions;
+  readonly #options: Options;
   readonly #listener: Listener;
   #recorder: Recorder | undefined;
   /** The server's own certificate, for the page's requests. */
   readonly #caCerts: string[];
 
-  private constructor(
-    options: ServeOptions | RelayOptions,
-    outputs: Outputs,
-    listener: Listener,
-    identity: Identity | undefined,
-  ) {
+  private constructor(options: Options, outputs: Outputs, listener: Listener, { identity }: CheckedIdentity) {
     this.#options = options;
     this.outputs = outputs;
     this.#listener = listener;
@@ -82,10 +79,9 @@ export class Listening {
    *
    * @throws {Failure} If the address cannot be listened on.
    */
-  static async open(options: ServeOptions | RelayOptions, certificate: CheckedIdentity): Promise<Listening> {
+  static async open(options: Options, certificate: CheckedIdentity): Promise<Listening> {
     const outputs = new Outputs();
-    const listener = await listen(options, certificate, outputs.note);
-    return new Listening(options, outputs, listener, certificate.identity);
+    return new Listening(options, outputs, await listen(options, certificate, outputs.note), certificate);
   }
 
   /** Stops listening, before there is a server. */
@@ -266,7 +262,7 @@ export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Pro
  * @throws {Failure} If the address cannot be listened on.
  */
 async function listen(
-  { host: hostname, port }: { readonly host: string; readonly port: number },
+  { host: hostname, port }: Options,
   { identity, problems }: CheckedIdentity,
   note: (line: string) => void,
 ): Promise<Listener> {

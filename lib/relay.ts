@@ -36,7 +36,6 @@ export async function relay(options: RelayOptions): Promise<number> {
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
   const listening = await Listening.open(options, certificate);
   const { addr, outputs } = listening;
-  const { writer } = outputs;
   if (await isOwn(endpoint, addr)) {
     listening.close();
     const own = `${authorityOf(endpoint)} is the relay's own address`;
@@ -49,7 +48,7 @@ export async function relay(options: RelayOptions): Promise<number> {
   const { page, room, tap } = listening;
   const lines = logFormat === "json" ? new ExchangeLines(listening.logged, showCredentials) : undefined;
   const columns = columnsOf(Deno.stdout);
-  const printer = quiet || lines !== undefined ? undefined : new Printer(writer, {
+  const printer = quiet || lines !== undefined ? undefined : new Printer(outputs.writer, {
     ...{ secure: tls !== undefined, verbose, showCredentials, columns },
     explanation: (explanation) =>
       explanationText(explanation, {

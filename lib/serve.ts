@@ -41,8 +41,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const schema = flagValue("--fields", () => RowSchema.parse(options.fields));
   const secrets = await readSecrets(options);
   const listening = await Listening.open(options, secrets);
-  const { addr, outputs } = listening;
-  const { note, writer } = outputs;
+  const { addr, outputs: { note, writer } } = listening;
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, note);
   const limits = { schema, maxRowBytes: options.messageLimits.maxContentBytes };

@@ -218,7 +218,6 @@ export class Printer {
     if (columns !== undefined) this.#text(escapeText(octetsToText(masked)));
     else {
       const bytes = masked === "" ? content : Buffer.from(masked, "latin1");
-      if (bytes.length === 0) return;
       this.#writer.print(bytes);
       this.#midLine = bytes.at(-1) !== 0x0a;
     }
