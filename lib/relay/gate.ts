@@ -29,7 +29,7 @@ export class HostRule {
   constructor(server: Endpoint, keeps: boolean, anyHost: boolean) {
     this.authority = keeps ? undefined : authorityOf(server);
     this.#host = hostOf(authorityOf(server));
-    this.#origin = originOf(server);
+    this.#origin = new URL(originOf(server)).origin;
     this.#anyHost = anyHost;
   }
 
@@ -44,15 +44,12 @@ export class HostRule {
 
   /** Returns why a request with this method and target is refused: it is for a forward proxy. */
   refuseTarget(method: string, target: string): HttpError | undefined {
-    const [, origin] = /^([a-z][a-z0-9+.-]*:\/\/[^/?#]*)/i.exec(target) ?? [];
-    if (method !== "CONNECT" && (origin === undefined || this.#isServer(origin))) return undefined;
+    const [origin] = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(target) ?? [];
+    const url = origin === undefined ? undefined : URL.parse(origin);
+    const isOwn = url === undefined || url?.origin === this.#origin && url.username + url.password === "";
+    if (method !== "CONNECT" && isOwn) return undefined;
     const detail = `This is not a forward proxy: it passes requests to ${this.#origin} only`;
     return new HttpError(421, detail, { rule: RULE });
-  }
-
-  #isServer(origin: string): boolean {
-    const url = URL.parse(origin);
-    return url !== null && url.username + url.password === "" && url.origin === URL.parse(this.#origin)?.origin;
   }
 }
 
