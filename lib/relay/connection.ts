@@ -12,7 +12,6 @@ import {
   AcceptedConnection,
   CLOSE_REASONS,
   closeAll,
-  closeReasonOf,
   isDisconnect,
   type Observer,
   overloaded,
@@ -248,16 +247,12 @@ export class RelayConnection extends AcceptedConnection {
   }
 
   protected override fail(error: unknown): void {
-    const isHere = !this.closed;
-    if (!isDisconnect(error)) {
-      this.closeReason ??= CLOSE_REASONS.defect;
-      if (isHere) this.context.observer.failed?.(error);
-      return;
+    if (!this.closed && isDisconnect(error)) {
+      const isReset = error instanceof Deno.errors.ConnectionReset;
+      if (isReset && this.#server !== undefined) this.#note("reset by the client; the server saw FIN");
+      if (!this.#ended.request) this.closeReason = undefined;
     }
-    const isReset = error instanceof Deno.errors.ConnectionReset;
-    if (isHere && isReset && this.#server !== undefined) this.#note("reset by the client; the server saw FIN");
-    if (isHere && !this.#ended.request) this.closeReason = undefined;
-    this.closeReason ??= closeReasonOf(error);
+    super.fail(error);
   }
 
   #receive(direction: Direction, octets: Uint8Array, isEnd: boolean): void {

@@ -8,7 +8,7 @@ import { nextReadSize, NO_BYTES, type Socket } from "../bytes.ts";
 import { type Encoder, HttpError } from "../http_message.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import type { ServerContext } from "./context.ts";
-import { CLOSE_REASONS } from "./errors.ts";
+import { CLOSE_REASONS, closeReasonOf, isDisconnect } from "./errors.ts";
 
 /** Reads into a buffer whose size adapts to the peer, with at most one read ahead. */
 export class Reader {
@@ -166,7 +166,13 @@ export abstract class AcceptedConnection {
   }
 
   /** Notes why the connection has failed. */
-  protected abstract fail(error: unknown): void;
+  protected fail(error: unknown): void {
+    if (this.closed || isDisconnect(error)) this.closeReason ??= closeReasonOf(error);
+    else {
+      this.closeReason ??= CLOSE_REASONS.defect;
+      this.context.observer.failed?.(error);
+    }
+  }
 
   /** Releases what the subclass holds: the socket was closed. */
   protected abstract release(): void;

@@ -18,15 +18,7 @@ import {
 import { FAIR_TURNS, waitFor } from "../turns.ts";
 import { AcceptedConnection, type Wait } from "./accepted.ts";
 import type { ServerContext } from "./context.ts";
-import {
-  CLOSE_REASONS,
-  closeReasonOf,
-  isDisconnect,
-  overloaded,
-  problemResponse,
-  textResponse,
-  tooSlow,
-} from "./errors.ts";
+import { CLOSE_REASONS, closeReasonOf, overloaded, problemResponse, textResponse, tooSlow } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 
 /** A connection whose requests a service answers. */
@@ -120,11 +112,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   protected override fail(error: unknown): void {
     // What was to end the connection is not what did if octets were left to send.
     if (this.unsent > 0) this.closeReason = undefined;
-    if (this.closed || isDisconnect(error)) this.closeReason ??= closeReasonOf(error);
-    else {
-      this.closeReason ??= CLOSE_REASONS.defect;
-      this.context.observer.failed?.(error);
-    }
+    super.fail(error);
   }
 
   /** Sets the deadline for the next octets. For a head or content, it counts from the beginning of that part. */
