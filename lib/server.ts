@@ -147,9 +147,9 @@ export class Server {
     const { limits, observer } = this.#context;
     let failures = 0;
     while (!this.#context.stopping) {
-      let conn: Socket;
       try {
-        conn = await this.#listener.accept();
+        this.#admit(await this.#listener.accept());
+        failures = 0;
       } catch (error) {
         if (this.#context.stopping) return;
         // A client that disconnected before it was accepted is ignored. A lack of descriptors or memory ends when
@@ -164,10 +164,7 @@ export class Server {
         }
         const isFree = lack === "descriptors" && Server.#closeIdlest();
         await new Promise((resolve) => setTimeout(resolve, isFree ? 0 : limits.acceptRetryMs));
-        continue;
       }
-      failures = 0;
-      this.#admit(conn);
     }
   }
 
@@ -200,11 +197,9 @@ export class Server {
     if (isBeyond && this.#refused.size >= maxRefusedConnections) return conn.close();
     const connection = this.#make(number, conn, this.#context);
     this.#connections.add(connection);
-    if (isBeyond) this.#refused.add(connection);
-    const refusal = isBeyond
-      ? overloaded(`The server is at its limit of ${maxConnections} connections: try again soon`)
-      : undefined;
-    connection.serve(refusal);
+    if (!isBeyond) return void connection.serve();
+    this.#refused.add(connection);
+    connection.serve(overloaded(`The server is at its limit of ${maxConnections} connections: try again soon`));
   }
 
   #ended(connection: AcceptedConnection): void {
