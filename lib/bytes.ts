@@ -250,6 +250,11 @@ export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
+/** Returns a text with the section of a rule, if there is one: `text (RFC 9112 §5)`. */
+export function withRule(text: string, rule: string | undefined): string {
+  return rule === undefined ? text : `${text} (${rule})`;
+}
+
 /** Returns the name that an unknown one is most likely meant to be: the nearest at a distance of at most `most`. */
 export function nearest(given: string, names: readonly string[], most = 2): string | undefined {
   const near = names.filter((name) => Math.abs(name.length - given.length) <= most)

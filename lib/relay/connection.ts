@@ -5,7 +5,7 @@
  * the relay itself replaces the server's, and ends the connection.
  */
 
-import { counted, NO_BYTES, type Socket, writeAll } from "../bytes.ts";
+import { counted, NO_BYTES, type Socket, withRule, writeAll } from "../bytes.ts";
 import { type Direction, type ExchangeEvent, Explainer, type Explanation, Pairing } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
 import {
@@ -306,7 +306,7 @@ export class RelayConnection extends AcceptedConnection {
   /** Answers instead of the server, and ends the connection. */
   #refuse(error: HttpError): void {
     if (this.#refusal === undefined) {
-      this.#note(`answered ${error.status}${error.rule === undefined ? "" : ` (${error.rule})`}: ${error.message}`);
+      this.#note(`${withRule(`answered ${error.status}`, error.rule)}: ${error.message}`);
     }
     this.#refusal ??= error;
     this.#answer();

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { hostOf } from "../address.ts";
 import type { BatchWriter } from "../batch_writer.ts";
-import { counted, NO_BYTES, octetsToText, octetString } from "../bytes.ts";
+import { counted, NO_BYTES, octetsToText, octetString, withRule } from "../bytes.ts";
 import { ContentView } from "../content.ts";
 import {
   type Direction,
@@ -192,8 +192,7 @@ export class Printer {
     const part = octetString(unread.subarray(0, SHOWN_RELAYED_OCTETS));
     if (unread.length > 0) this.#octets(id, direction, banner, part);
     this.#rest(unread.length - SHOWN_RELAYED_OCTETS, "octet");
-    const rule = error.rule === undefined ? "" : ` (${error.rule})`;
-    this.#line(`broken at octet ${error.offset}${rule}: ${error.message}`);
+    this.#line(`${withRule(`broken at octet ${error.offset}`, error.rule)}: ${error.message}`);
     this.#text(this.#options.fault(error, unread, at, direction));
   }
 
@@ -203,7 +202,7 @@ export class Printer {
   }
 
   #findings(findings: readonly Finding[]): void {
-    for (const { text, rule } of findings) this.#line(`=> ${text}${rule === undefined ? "" : ` (${rule})`}`);
+    for (const { text, rule } of findings) this.#line(withRule(`=> ${text}`, rule));
   }
 
   /** Prints octets of a message, exactly unless the output is a terminal, without credentials in its head. */

@@ -3,7 +3,7 @@
  * of it needs `--verbose`: the log of exchanges stands beside it.
  */
 
-import { counted, NO_BYTES, octetsToText, octetString } from "../bytes.ts";
+import { counted, NO_BYTES, octetsToText, octetString, withRule } from "../bytes.ts";
 import { Buffer } from "node:buffer";
 import type { BatchWriter } from "../batch_writer.ts";
 import { type Fields, type HttpError, LF, type RequestHead } from "../http_message.ts";
@@ -60,8 +60,8 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
       // What is refused before it was read takes one line.
       if (head.length + rest.length > 0) message(banners.banner("REQUEST", id), mask(head), maskBytes(rest, mask));
       const { status, message: detail, rule, offset } = error;
-      const where = (offset === undefined ? "" : ` at octet ${offset}`) + (rule === undefined ? "" : ` (${rule})`);
-      const refused = `refused: ${status}${where}: ${columns === undefined ? detail : escapeText(detail)}`;
+      const where = withRule(offset === undefined ? `${status}` : `${status} at octet ${offset}`, rule);
+      const refused = `refused: ${where}: ${columns === undefined ? detail : escapeText(detail)}`;
       writer.print(wrapMessage(refused, columns?.()), "\n", options.explain?.(error, rest, position) ?? "");
     },
     response: (id, octets, status) => {

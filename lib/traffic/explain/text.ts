@@ -4,7 +4,7 @@
  * Everything from a peer is escaped, so that no octet controls the terminal.
  */
 
-import { counted, octetString } from "../../bytes.ts";
+import { counted, octetString, withRule } from "../../bytes.ts";
 import {
   degreeSentence,
   type Direction,
@@ -69,7 +69,7 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
   }
   if (fault !== undefined && rows.length === 0) lines.push(...faultWords(explanation, fault, options));
   for (const { text, rule } of findings) {
-    lines.push(...sentence("=>", `${escapeText(text)}${section(rule)}`, sentenceWidth));
+    lines.push(...sentence("=>", withRule(escapeText(text), rule), sentenceWidth));
   }
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
@@ -142,7 +142,7 @@ function faultWords({ kind }: Explanation, fault: Fault, options: ExplainTextOpt
 }
 
 function degreeLines(seen: string, degree: Degree, width: number | undefined, painter: Painter): string[] {
-  const text = `${escapeText(degreeSentence(seen, degree))}${section(degree.rule)}`;
+  const text = withRule(escapeText(degreeSentence(seen, degree)), degree.rule);
   return sentence("!!", text, width, (mark) => painter("red", mark));
 }
 
@@ -174,10 +174,6 @@ function describeReading({ start, end, next, missing }: Reading): string {
   if (next === "") return `${content}, then nothing`;
   const line = /^(?:\r?\n)*[^\n]*?(?=\r?\n|$)/.exec(next)![0];
   return `${content}, then "${readable(line)}${line.length < next.length ? "…" : ""}"`;
-}
-
-function section(rule: string | undefined): string {
-  return rule === undefined ? "" : ` (${rule})`;
 }
 
 /** Formats a row with its credentials masked: wrapped octets on the left, the label on the right, and its parts below. */
