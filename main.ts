@@ -13,7 +13,7 @@ import { writeLine } from "./lib/bytes.ts";
 import { type FileNeeds, parseCommandLine } from "./lib/cli.ts";
 import { commandLine, surplusPermissions, USER_ARGS } from "./lib/cli/program.ts";
 import { MissingPermission } from "./lib/cli/values.ts";
-import { EXIT_FAILURE, ReportedError } from "./lib/exit_code.ts";
+import { EXIT_FAILURE, ReportedError, systemCode } from "./lib/exit_code.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./lib/terminal.ts";
 
 /** Errors whose message is enough; any other is a defect. */
@@ -63,8 +63,6 @@ function describe(error: unknown, command: () => string): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof MissingPermission) return `${error.message}: ${command()}`;
   if (error instanceof Deno.errors.NotCapable) return `${error.message.split(",", 1)[0]}: ${command()}`;
-  const { code } = error as Error & { code?: unknown };
-  // An error of the system has a code such as ENOSPC; codes of Node.js start with ERR_ and mean a defect.
-  if (typeof code === "string" && /^E(?!RR_)[A-Z0-9]+$/.test(code)) return error.message;
-  return EXPLAINED.some((kind) => error instanceof kind) ? error.message : error.stack ?? error.message;
+  const isExplained = systemCode(error) !== undefined || EXPLAINED.some((kind) => error instanceof kind);
+  return isExplained ? error.message : error.stack ?? error.message;
 }

@@ -47,17 +47,18 @@ export class BatchWriter {
     this.#options = { maxBytes: MAX_UNPRINTED_BYTES, failed: () => {}, retryMs: PRINT_RETRY_MS, ...options };
   }
 
-  /** Prints a message: text in UTF-8, then bytes as they are, then text. It is omitted if the buffer is full. */
-  print(before: string, bytes?: Uint8Array, after = ""): void {
-    const most = 3 * (before.length + after.length) + (bytes?.length ?? 0);
+  /** Prints a message: text in UTF-8, and bytes as they are. It is omitted if the buffer is full. */
+  print(...parts: readonly (string | Uint8Array)[]): void {
     if (this.#broken) return;
-    if (this.#gathered.length + most > this.#options.maxBytes) {
-      this.#omit(1, this.#failing ? "it could not be written" : "the output is too slow");
-      return;
+    let most = this.#gathered.length;
+    for (const part of parts) most += typeof part === "string" ? 3 * part.length : part.length;
+    if (most > this.#options.maxBytes) {
+      return this.#omit(1, this.#failing ? "it could not be written" : "the output is too slow");
     }
-    this.#gathered.appendText(before);
-    if (bytes !== undefined) this.#gathered.append(bytes);
-    if (after !== "") this.#gathered.appendText(after);
+    for (const part of parts) {
+      if (typeof part === "string") this.#gathered.appendText(part);
+      else this.#gathered.append(part);
+    }
     this.#messages++;
     this.#writing ??= this.#writeAll();
   }

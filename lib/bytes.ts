@@ -59,6 +59,19 @@ export async function writeLine(sink: Sink, line: string): Promise<void> {
   await writeAll(sink, new TextEncoder().encode(`${line}\n`));
 }
 
+/** A TCP connection, maybe with TLS: what this program uses of it. */
+export interface Socket
+  extends Pick<Deno.Conn, "localAddr" | "remoteAddr" | "read" | "write" | "closeWrite" | "close"> {
+  /** Performs the handshake of TLS. Only a connection with TLS has it. */
+  handshake?(): Promise<unknown>;
+}
+
+/** What accepts connections. */
+export interface Listener extends Pick<Deno.Listener, "addr" | "close"> {
+  /** Returns the next connection. */
+  accept(): Promise<Socket>;
+}
+
 /** A source of bytes, such as a file or `Deno.stdin`. */
 export interface Source {
   /** Reads some bytes into a buffer and returns how many; `null` at the end. */
@@ -72,23 +85,17 @@ export interface Source {
  * @throws {RangeError} If there are more than `most` bytes.
  */
 export async function readAtMost(source: Source, most: number, expected = 0): Promise<Uint8Array> {
-  if (expected > most) throw new RangeError(`More than ${most} bytes`);
-  let bytes = new Uint8Array(Math.min(Math.max(64 * 1024, expected + 1), most + 1));
-  let length = 0;
-  for (;;) {
-    const count = await source.read(bytes.subarray(length));
-    if (count === null) return bytes.subarray(0, length);
-    length += count;
-    if (length > most) throw new RangeError(`More than ${most} bytes`);
-    if (length === bytes.length) bytes = resized(bytes, length, Math.min(2 * length, most + 1));
-  }
+  const bytes = expected > most ? undefined : await readStart(source, most + 1, expected + 1);
+  if (bytes === undefined || bytes.length > most) throw new RangeError(`More than ${most} bytes`);
+  return bytes;
 }
 
-/** Reads the first bytes of a source, at most so many. */
-export async function readStart(source: Source, most: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(most);
+/** Reads the first bytes of a source, at most so many; `expected` may be there. */
+export async function readStart(source: Source, most: number, expected = 0): Promise<Uint8Array> {
+  let bytes = new Uint8Array(Math.min(most, Math.max(64 * 1024, expected)));
   let length = 0;
-  for (let count: number | null = 0; length < most && count !== null; length += count ?? 0) {
+  for (let count: number | null = 0; count !== null && length < most; length += count ?? 0) {
+    if (length === bytes.length) bytes = resized(bytes, length, Math.min(2 * length, most));
     count = await source.read(bytes.subarray(length));
   }
   return bytes.subarray(0, length);
@@ -243,14 +250,16 @@ export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
+/** Returns a text with the section of a rule, if there is one: `text (RFC 9112 §5)`. */
+export function withRule(text: string, rule: string | undefined): string {
+  return rule === undefined ? text : `${text} (${rule})`;
+}
+
 /** Returns the name that an unknown one is most likely meant to be: the nearest at a distance of at most `most`. */
 export function nearest(given: string, names: readonly string[], most = 2): string | undefined {
-  const [first] = names.filter((name) => Math.abs(name.length - given.length) <= most).map((name) => ({
-    name,
-    distance: distance(given, name),
-  }))
-    .filter(({ distance }) => distance <= most).sort((a, b) => a.distance - b.distance);
-  return first?.name;
+  const near = names.filter((name) => Math.abs(name.length - given.length) <= most)
+    .map((name) => ({ name, away: distance(given, name) })).sort((a, b) => a.away - b.away);
+  return near.length > 0 && near[0].away <= most ? near[0].name : undefined;
 }
 
 /** Returns the edit distance of two words, in which two letters that changed places count once. */

@@ -22,6 +22,12 @@ export class ReportedError extends Error {
   }
 }
 
+/** Returns the system's code of an error, such as ENOSPC. Codes of Node.js start with ERR_, and mean a defect. */
+export function systemCode(error: unknown): string | undefined {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return /^E(?!RR_)[A-Z0-9]+$/.test(code) ? code : undefined;
+}
+
 /** Returns the exit code after a signal: 128 and its number, as shells count. */
 export function exitCodeAfter(signal: Deno.Signal): number {
   return signal === "SIGHUP" ? 129 : signal === "SIGTERM" ? 143 : EXIT_INTERRUPTED;

@@ -8,7 +8,7 @@
 import config from "../deno.json" with { type: "json" };
 import { isLoopback, originOf } from "./address.ts";
 import { BatchWriter } from "./batch_writer.ts";
-import { writeLine } from "./bytes.ts";
+import { type Listener, writeLine } from "./bytes.ts";
 import type { RelayOptions, ServeOptions } from "./cli.ts";
 import { answeringAddress, portProblem, WILDCARDS } from "./cli/addresses.ts";
 import type { Identity } from "./cli/certificate.ts";
@@ -20,7 +20,7 @@ import { HttpError, type Service } from "./http_message.ts";
 import type { Page, PageOptions } from "./page.ts";
 import { type ConnectionMaker, Server, type ServerOptions } from "./server.ts";
 import { joined, type Observer } from "./server/context.ts";
-import { logLine } from "./server/exchange_log.ts";
+import { type LoggedExchange, logLine } from "./server/exchange_log.ts";
 import type { TlsRelay } from "./server/tls_relay.ts";
 import { StoreError } from "./store.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
@@ -48,6 +48,8 @@ export interface CheckedIdentity {
   readonly problems: readonly string[];
 }
 
+type Options = ServeOptions | RelayOptions;
+
 /** A command that listens, and what shows what passes. */
 export class Listening {
   /** The address that it listens on. */
@@ -58,18 +60,13 @@ export class Listening {
   page: Page | undefined;
   /** Receives what passes; `undefined` if nothing shows it. */
   tap: TrafficListener | undefined;
-  readonly #options: ServeOptions | RelayOptions;
-  readonly #listener: Deno.Listener;
+  readonly #options: Options;
+  readonly #listener: Listener;
   #recorder: Recorder | undefined;
   /** The server's own certificate, for the page's requests. */
   readonly #caCerts: string[];
 
-  private constructor(
-    options: ServeOptions | RelayOptions,
-    outputs: Outputs,
-    listener: Deno.Listener,
-    identity: Identity | undefined,
-  ) {
+  private constructor(options: Options, outputs: Outputs, listener: Listener, { identity }: CheckedIdentity) {
     this.#options = options;
     this.outputs = outputs;
     this.#listener = listener;
@@ -82,10 +79,9 @@ export class Listening {
    *
    * @throws {Failure} If the address cannot be listened on.
    */
-  static async open(options: ServeOptions | RelayOptions, certificate: CheckedIdentity): Promise<Listening> {
+  static async open(options: Options, certificate: CheckedIdentity): Promise<Listening> {
     const outputs = new Outputs();
-    const listener = await listen(options, certificate, outputs.note);
-    return new Listening(options, outputs, listener, certificate.identity);
+    return new Listening(options, outputs, await listen(options, certificate, outputs.note), certificate);
   }
 
   /** Stops listening, before there is a server. */
@@ -173,14 +169,13 @@ export class Listening {
     // Some systems cannot open a wildcard address.
     const host = WILDCARDS.includes(hostname) ? "localhost" : hostname;
     const url = `${originOf({ secure: tls !== undefined, host, port })}/`;
-    const line = wrapMessage(`Listening on ${url}${what}; Ctrl-C stops`, columnsOf(Deno.stdout)?.());
     const isText = logFormat === "text";
-    await writeLine(Deno.stdout, isText ? line : logLine("listening", { url, ...facts }).trimEnd());
+    const print = (line: string, event: string, members: object) =>
+      writeLine(Deno.stdout, isText ? line : logLine(event, members).trimEnd());
+    const line = wrapMessage(`Listening on ${url}${what}; Ctrl-C stops`, columnsOf(Deno.stdout)?.());
+    await print(line, "listening", { url, ...facts });
     for (const line of isText ? lines?.() ?? [] : []) await writeLine(Deno.stdout, line);
-    if (page !== undefined) {
-      const { url } = page;
-      await writeLine(Deno.stdout, isText ? `The traffic is shown at ${url}` : logLine("page", { url }).trimEnd());
-    }
+    if (page !== undefined) await print(`The traffic is shown at ${page.url}`, "page", { url: page.url });
     await stopped;
     const end = performance.now() + limits.shutdownMs;
     await server.shutdown();
@@ -188,12 +183,16 @@ export class Listening {
     await this.#recorder?.close();
     await running.stopped?.();
     if (log !== undefined) {
-      const { connections, exchanges } = log;
-      writer.print(logLine("stopped", { connections, exchanges }));
+      writer.print(logLine("stopped", { connections: log.connections, exchanges: log.exchanges }));
     }
     await this.outputs.flush(end);
     return 0;
   }
+
+  /** Prints an exchange for programs, unless with `--quiet`. */
+  readonly logged = (exchange: LoggedExchange): void => {
+    if (!this.#options.quiet) this.outputs.writer.print(logLine("exchange", exchange));
+  };
 
   readonly #cannotAccept = (reason: string): void => this.outputs.note(`Cannot accept a connection now: ${reason}`);
 
@@ -263,10 +262,10 @@ export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Pro
  * @throws {Failure} If the address cannot be listened on.
  */
 async function listen(
-  { host: hostname, port }: { readonly host: string; readonly port: number },
+  { host: hostname, port }: Options,
   { identity, problems }: CheckedIdentity,
   note: (line: string) => void,
-): Promise<Deno.Listener> {
+): Promise<Listener> {
   for (const problem of problems) note(problem);
   if (problems.length > 0) {
     const name = WILDCARDS.includes(hostname) || isLoopback(hostname) ? "localhost" : hostname;

@@ -5,6 +5,7 @@
  */
 
 import { authorityOf, type Endpoint, isLoopback, originOf } from "./address.ts";
+import type { Socket } from "./bytes.ts";
 import type { RelayOptions } from "./cli.ts";
 import { readCertificates } from "./cli/files.ts";
 import { DEFAULT_FIELDS } from "./cli/flags.ts";
@@ -17,7 +18,6 @@ import { HostRule } from "./relay/gate.ts";
 import { ExchangeLines, Printer } from "./relay/printer.ts";
 import { Server } from "./server.ts";
 import { joined, type Observer } from "./server/context.ts";
-import { logLine } from "./server/exchange_log.ts";
 import { startTls } from "./server/tls_relay.ts";
 import { FILTER_OPERATORS, RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor } from "./terminal.ts";
@@ -36,7 +36,6 @@ export async function relay(options: RelayOptions): Promise<number> {
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
   const listening = await Listening.open(options, certificate);
   const { addr, outputs } = listening;
-  const { writer } = outputs;
   if (await isOwn(endpoint, addr)) {
     listening.close();
     const own = `${authorityOf(endpoint)} is the relay's own address`;
@@ -47,13 +46,10 @@ export async function relay(options: RelayOptions): Promise<number> {
     relayTo: endpoint,
   }, { interfaces: INTERFACES });
   const { page, room, tap } = listening;
-  const lines = logFormat === "json"
-    ? new ExchangeLines((exchange) => quiet || writer.print(logLine("exchange", exchange)), showCredentials)
-    : undefined;
+  const lines = logFormat === "json" ? new ExchangeLines(listening.logged, showCredentials) : undefined;
   const columns = columnsOf(Deno.stdout);
-  const printer = quiet || lines !== undefined ? undefined : new Printer(writer, {
+  const printer = quiet || lines !== undefined ? undefined : new Printer(outputs.writer, {
     ...{ secure: tls !== undefined, verbose, showCredentials, columns },
-    terminal: Deno.stdout.isTerminal(),
     explanation: (explanation) =>
       explanationText(explanation, {
         width: columns?.() ?? FALLBACK_COLUMNS,
@@ -71,7 +67,7 @@ export async function relay(options: RelayOptions): Promise<number> {
   const shared = {
     rule: new HostRule(endpoint, keepHost, !isLoopback(addr.hostname)),
     dial: (connection: number, cancel: AbortSignal) => {
-      const tapClient = tap && ((conn: Deno.Conn) => tapped(conn, "client", connection, tap));
+      const tapClient = tap && ((conn: Socket) => tapped(conn, "client", connection, tap));
       const dialOptions = { timeoutMs, caCerts, startTls, tap: tapClient };
       return Server.withDescriptors(() => dial(endpoint, dialOptions, cancel));
     },

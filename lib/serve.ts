@@ -18,7 +18,7 @@ import { anyoneMay, type CheckedIdentity, columnsOf, Listening, readIdentity, TA
 import { Access } from "./server/access.ts";
 import { endedListings, joined, type Observer } from "./server/context.ts";
 import { CLOSE_REASONS } from "./server/errors.ts";
-import { ExchangeLog, type LoggedExchange, logLine } from "./server/exchange_log.ts";
+import { ExchangeLog } from "./server/exchange_log.ts";
 import { requestLog } from "./server/request_log.ts";
 import type { Store } from "./store.ts";
 import { MemoryStore } from "./store/memory.ts";
@@ -41,8 +41,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const schema = flagValue("--fields", () => RowSchema.parse(options.fields));
   const secrets = await readSecrets(options);
   const listening = await Listening.open(options, secrets);
-  const { addr, outputs } = listening;
-  const { note, writer } = outputs;
+  const { addr, outputs: { note, writer } } = listening;
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, note);
   const limits = { schema, maxRowBytes: options.messageLimits.maxContentBytes };
@@ -62,7 +61,10 @@ export async function serve(options: ServeOptions): Promise<number> {
   };
   const view = options.verbose && options.logFormat === "text" ? life : undefined;
   await listening.show({ messageLimits: options.messageLimits, words, table }, { view });
-  const log = options.logFormat === "json" ? exchangeLog(writer, options) : undefined;
+  const ruleOf = (status: number) => STATUS_MEANINGS[status]?.[1];
+  const log = options.logFormat === "json"
+    ? new ExchangeLog(listening.logged, ruleOf, options.showCredentials)
+    : undefined;
   const observers = [...log ? [log.observer] : [], ...options.quiet ? [] : [logTo(writer, options)]];
   // One delay, or the least and the most.
   const delays = [options.delayMs].flat();
@@ -100,17 +102,10 @@ function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: Ser
   return requestLog(writer, {
     verbose,
     format: logFormat,
-    terminal: columns !== undefined,
     columns,
     showCredentials,
     explain: (error, rest, position) => refusalText(error, rest, position, showCredentials, columns?.()),
   });
-}
-
-/** Returns a log that prints exchanges, or with `--quiet` only counts them. */
-function exchangeLog(writer: BatchWriter, { quiet, showCredentials }: ServeOptions): ExchangeLog {
-  const print = (exchange: LoggedExchange) => writer.print(logLine("exchange", exchange));
-  return new ExchangeLog(quiet ? () => {} : print, (status) => STATUS_MEANINGS[status]?.[1], showCredentials);
 }
 
 /**

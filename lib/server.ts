@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Listener, Socket } from "./bytes.ts";
 import { Decoder, Encoder, type Service } from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import type { AcceptedConnection } from "./server/accepted.ts";
@@ -23,7 +24,7 @@ export {
   textResponse,
   tooSlow,
 } from "./server/errors.ts";
-export { type LoggedExchange } from "./server/exchange_log.ts";
+export { Exchanges, type LoggedExchange } from "./server/exchange_log.ts";
 export { Banners } from "./server/request_log.ts";
 
 /** Options of a {@linkcode Server}. */
@@ -41,7 +42,7 @@ export interface ServerOptions {
 }
 
 /** Takes over accepted connections, which are numbered from 1. */
-export type ConnectionMaker = (connection: number, conn: Deno.Conn, context: ServerContext) => AcceptedConnection;
+export type ConnectionMaker = (connection: number, conn: Socket, context: ServerContext) => AcceptedConnection;
 
 /** Serves HTTP/1.1 on a listener, from construction until {@linkcode Server.shutdown}. */
 export class Server {
@@ -49,7 +50,7 @@ export class Server {
   static readonly #running = new Set<Server>();
 
   readonly #context: ServerContext;
-  readonly #listener: Deno.Listener;
+  readonly #listener: Listener;
   readonly #clocks: Required<Pick<ServerOptions, "now" | "monotonicNow">>;
   readonly #make: ConnectionMaker;
   readonly #connections = new Set<AcceptedConnection>();
@@ -64,7 +65,7 @@ export class Server {
   #stopsAt = Infinity;
 
   /** Starts accepting connections, whose requests a service answers, unless a function takes them over. */
-  constructor(listener: Deno.Listener, answers: Service | ConnectionMaker, options: ServerOptions = {}) {
+  constructor(listener: Listener, answers: Service | ConnectionMaker, options: ServerOptions = {}) {
     const { messageLimits = REQUEST_LIMITS, limits = SERVER_LIMITS, observer = {} } = options;
     const { maxSpareCodecs } = limits;
     this.#context = {
@@ -146,9 +147,9 @@ export class Server {
     const { limits, observer } = this.#context;
     let failures = 0;
     while (!this.#context.stopping) {
-      let conn: Deno.Conn;
       try {
-        conn = await this.#listener.accept();
+        this.#admit(await this.#listener.accept());
+        failures = 0;
       } catch (error) {
         if (this.#context.stopping) return;
         // A client that disconnected before it was accepted is ignored. A lack of descriptors or memory ends when
@@ -163,10 +164,7 @@ export class Server {
         }
         const isFree = lack === "descriptors" && Server.#closeIdlest();
         await new Promise((resolve) => setTimeout(resolve, isFree ? 0 : limits.acceptRetryMs));
-        continue;
       }
-      failures = 0;
-      this.#admit(conn);
     }
   }
 
@@ -191,7 +189,7 @@ export class Server {
     return cutOffLeast(connections, "idleOrder", CLOSE_REASONS.descriptors);
   }
 
-  #admit(conn: Deno.Conn): void {
+  #admit(conn: Socket): void {
     const { maxConnections, maxRefusedConnections } = this.#context.limits;
     // Every accepted connection is counted, so that the numbers equal those of a tap.
     const number = ++this.#accepted;
@@ -199,11 +197,9 @@ export class Server {
     if (isBeyond && this.#refused.size >= maxRefusedConnections) return conn.close();
     const connection = this.#make(number, conn, this.#context);
     this.#connections.add(connection);
-    if (isBeyond) this.#refused.add(connection);
-    const refusal = isBeyond
-      ? overloaded(`The server is at its limit of ${maxConnections} connections: try again soon`)
-      : undefined;
-    connection.serve(refusal);
+    if (!isBeyond) return void connection.serve();
+    this.#refused.add(connection);
+    connection.serve(overloaded(`The server is at its limit of ${maxConnections} connections: try again soon`));
   }
 
   #ended(connection: AcceptedConnection): void {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readPieces } from "../lib/bytes.ts";
 import { ROOT, runProgram, ServeProcess, signalTest } from "./serve_process.ts";
 import { freePort, Peer, TempFolder } from "./support.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
@@ -12,8 +13,10 @@ function answering(octets: string | Uint8Array): Deno.Listener & { port: number 
   (async () => {
     for await (const conn of listener) {
       let came = "";
-      const buffer = new Uint8Array(65536);
-      while (!/\n\r?\n/.test(came)) came += octetString(buffer.subarray(0, await conn.read(buffer) ?? 0));
+      for await (const piece of readPieces(conn, 65536)) {
+        came += octetString(piece);
+        if (/\n\r?\n/.test(came)) break;
+      }
       await new Peer(conn).send(octets);
       await conn.closeWrite();
       conn.close();

@@ -93,11 +93,11 @@ const systemError = (code: string, message = code) => Object.assign(new Error(me
 for (
   const error of [
     new Deno.errors.ConnectionAborted(),
-    systemError("ENOTCONN"),
-    systemError("ECONNRESET"),
+    new Deno.errors.NotConnected(),
+    new Deno.errors.ConnectionReset(),
   ]
 ) {
-  Deno.test(`a client that left before it was accepted (${error.name} ${error.message}) holds nobody up`, async () => {
+  Deno.test(`a client that left before it was accepted (${error.name}) holds nobody up`, async () => {
     const { server, reports, port } = failingServer(Array(300).fill(error));
     const conn = await Deno.connect({ hostname: "127.0.0.1", port });
     await conn.write(new TextEncoder().encode(GET));
@@ -123,17 +123,6 @@ for (const [failures, told] of [[99, 0], [100, 1], [130, 1]]) {
     assert.deepEqual(reports, Array(told).fill("EINVAL"));
   });
 }
-
-Deno.test("accepting waits and goes on after an error of scarcity that only has a message", async () => {
-  const errors = [24, 10055].map((number) => new Error(`Scarce (os error ${number})`));
-  const { server, reports, port } = failingServer([...errors]);
-  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  await conn.write(new TextEncoder().encode(GET));
-  assert((await conn.read(new Uint8Array(1000)))! > 0);
-  conn.close();
-  await server.shutdown();
-  assert.deepEqual(reports, errors.map(({ message }) => message));
-});
 
 for (const code of ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]) {
   Deno.test(`accepting waits and goes on after ${code}`, async () => {
@@ -174,7 +163,7 @@ Deno.test("without free descriptors another server's connection is closed if it 
   const client = await Deno.connect({ hostname: "127.0.0.1", port });
   const accepted = await listener.accept();
   listener.close();
-  const { server, closed } = failingServer([new Error("Scarce (os error 24)")], { idle: [accepted] });
+  const { server, closed } = failingServer([systemError("EMFILE")], { idle: [accepted] });
   assert.equal(await old.receiveAll(), "");
   assert.deepEqual([closed, server.connections], [[], 1]);
   client.close();

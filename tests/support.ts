@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type { Socket } from "../lib/bytes.ts";
 import { Decoder } from "../lib/http/decoder.ts";
 import { Encoder } from "../lib/http/encoder.ts";
 import type {
@@ -137,11 +138,11 @@ export interface WholeResponse {
 
 /** The client's end of a raw connection. */
 export class Peer {
-  readonly conn: Deno.Conn;
+  readonly conn: Socket;
   readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
   #open = true;
 
-  constructor(conn: Deno.Conn) {
+  constructor(conn: Socket) {
     this.conn = conn;
   }
 

@@ -1,7 +1,7 @@
 /** A client's connection: sends requests and receives responses, one exchange after the other. */
 
 import { setImmediate } from "node:timers";
-import { counted, type RawConnection } from "../bytes.ts";
+import { counted, type RawConnection, type Socket } from "../bytes.ts";
 import {
   Decoder,
   Encoder,
@@ -27,11 +27,11 @@ export interface DialOptions {
   /** Whether the certificate may be one for another name, as that of a server that this program holds itself. */
   readonly anyName?: boolean;
   /** Wraps each connection, for example in a tap; with TLS, before the handshake. */
-  readonly tap?: (conn: Deno.Conn) => Deno.Conn;
+  readonly tap?: (conn: Socket) => Socket;
   /** Returns what a user can do about a certificate of this host that was refused. */
   readonly certificateAdvice?: (host: string) => string;
   /** Starts TLS on a connection; by default Deno's own does. */
-  readonly startTls?: (tcp: Deno.TcpConn, options: Deno.StartTlsOptions) => Promise<Deno.Conn>;
+  readonly startTls?: (tcp: Deno.TcpConn, options: Deno.StartTlsOptions) => Promise<Socket>;
 }
 
 /** Options of a client. */
@@ -75,9 +75,9 @@ export class NoResponse extends ClientError {
  *
  * @throws {ClientError} If no server answers, or TLS is refused.
  */
-export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: AbortSignal): Promise<Deno.Conn> {
+export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: AbortSignal): Promise<Socket> {
   const { secure, host, port } = endpoint;
-  const { timeoutMs, caCerts = [], anyName = false, tap = (conn: Deno.Conn) => conn } = options;
+  const { timeoutMs, caCerts = [], anyName = false, tap = (conn: Socket) => conn } = options;
   const startTls = options.startTls ?? Deno.startTls;
   const inTime = async <T>(promise: Promise<T>, giveUp: () => void): Promise<T> => {
     try {
@@ -100,8 +100,8 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
       alpnProtocols: ["http/1.1"],
       unsafelyDisableHostnameVerification: anyName,
     });
-    const tls = tap(started) as Deno.TlsConn;
-    await inTime(tls.handshake(), () => tls.close());
+    const tls = tap(started);
+    await inTime(tls.handshake!(), () => tls.close());
     return tls;
   } catch (error) {
     const reason = connectError(error, endpoint, options.certificateAdvice);
@@ -111,7 +111,7 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
 }
 
 export class ClientConnection {
-  readonly #conn: Deno.Conn;
+  readonly #conn: Socket;
   readonly #options: ClientOptions;
   /** When the last exchange ended, or the connection was opened, in milliseconds. */
   #idleSince = performance.now();
@@ -136,7 +136,7 @@ export class ClientConnection {
   /** Whether an exchange has completed on this connection. */
   used = false;
 
-  private constructor(conn: Deno.Conn, options: ClientOptions) {
+  private constructor(conn: Socket, options: ClientOptions) {
     this.#conn = conn;
     this.#options = options;
     options.connected?.(conn.localAddr as Deno.NetAddr, conn.remoteAddr as Deno.NetAddr);

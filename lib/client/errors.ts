@@ -71,7 +71,7 @@ export function connectError(
     : refused === undefined
     ? alertIn(message) ?? message
     : [refused, ...advice === undefined ? [] : [advice(endpoint.host)]].join("; ");
-  return new ClientError(`Cannot connect to ${authorityOf(endpoint)}: ${reason}`);
+  return new ClientError(`Cannot connect to ${authorityOf(endpoint)}: ${reason}`, { cause: error });
 }
 
 /** Returns how a connection ended, in the words of TCP and TLS. */

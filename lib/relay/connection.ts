@@ -5,15 +5,13 @@
  * the relay itself replaces the server's, and ends the connection.
  */
 
-import { counted, NO_BYTES, writeAll } from "../bytes.ts";
-import { ClientError } from "../client.ts";
+import { counted, NO_BYTES, type Socket, withRule, writeAll } from "../bytes.ts";
 import { type Direction, type ExchangeEvent, Explainer, type Explanation, Pairing } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
 import {
   AcceptedConnection,
   CLOSE_REASONS,
   closeAll,
-  closeReasonOf,
   isDisconnect,
   type Observer,
   overloaded,
@@ -47,7 +45,7 @@ export interface RelayObserver extends Pick<Observer, "opened" | "closed"> {
 export interface RelayConnectionOptions {
   readonly rule: HostRule;
   /** Opens a connection to the server for this connection of a client. */
-  readonly dial: (connection: number, cancel: AbortSignal) => Promise<Deno.Conn>;
+  readonly dial: (connection: number, cancel: AbortSignal) => Promise<Socket>;
   /** How long to wait for an answer, in milliseconds; by default without end. */
   readonly answerMs?: number;
   readonly explains: boolean;
@@ -63,8 +61,9 @@ export class RelayConnection extends AcceptedConnection {
   readonly #explainer?: Explainer;
   readonly #gate: HostGate;
   readonly #cancel = new AbortController();
-  #dialling: Promise<Deno.Conn> | undefined;
-  #server: Deno.Conn | undefined;
+  /** The connection to the server, once that is needed; without one if it could not be made. */
+  #dialling: Promise<Socket | undefined> | undefined;
+  #server: Socket | undefined;
   #fromServer: Reader | undefined;
   #passingBack: Promise<void> | undefined;
   /** Continues the requests that wait for an answer. */
@@ -79,7 +78,7 @@ export class RelayConnection extends AcceptedConnection {
   /** How many octets of the budget the gate's held octets use. */
   #held = 0;
 
-  constructor(connection: number, client: Deno.Conn, context: ServerContext, options: RelayConnectionOptions) {
+  constructor(connection: number, client: Socket, context: ServerContext, options: RelayConnectionOptions) {
     super(connection, client, context);
     this.#options = options;
     const listener = (event: ExchangeEvent) => this.#receiveEvent(event);
@@ -137,7 +136,7 @@ export class RelayConnection extends AcceptedConnection {
       if (isEnd && this.#pairing.received("request") === 0) return this.cutOff(CLOSE_REASONS.byClient);
       this.#receive("request", octets, isEnd);
       const passing = this.#gate.pass(octets, isEnd);
-      if (this.#gate.refusal === undefined || passing.length > 0) this.#dial();
+      if (this.#gate.refusal === undefined || passing.length > 0) this.#dialling ??= this.#dial();
       this.reader.done(octets.length);
       await this.#passToServer(passing);
       while (!this.closed && this.#gate.awaitsAnswer && this.#refusal === undefined && !this.#ended.response) {
@@ -158,7 +157,7 @@ export class RelayConnection extends AcceptedConnection {
     this.#held += more;
     // Refusing may close the connection, which gives back all that it holds.
     if (isTooMuch) this.#refuse(overloaded("Too much is waiting at the moment: try again soon"));
-    const server = octets.length === 0 ? undefined : this.#server ?? await this.#dialling?.catch(() => undefined);
+    const server = octets.length === 0 ? undefined : await this.#dialling;
     if (server !== undefined && !this.closed) {
       try {
         await writeAll(server, octets);
@@ -176,33 +175,28 @@ export class RelayConnection extends AcceptedConnection {
     this.#ended.request = true;
     this.closeReason ??= CLOSE_REASONS.byClient;
     this.#wait();
-    const server = await this.#dialling?.catch(() => undefined);
+    const server = await this.#dialling;
     if (this.#refusal !== undefined) return;
     // A server that has closed needs no end.
     await server?.closeWrite().catch(() => {});
   }
 
-  /** Connects to the server, once. */
-  #dial(): void {
-    if (this.#dialling !== undefined) return;
-    this.#dialling = this.#options.dial(this.connection, this.#cancel.signal).then((server) => {
-      if (this.closed || this.#refusal !== undefined) {
-        closeAll(server);
-        throw new ClientError("The client has left");
-      }
+  async #dial(): Promise<Socket | undefined> {
+    try {
+      const server = await this.#options.dial(this.connection, this.#cancel.signal);
+      if (this.closed || this.#refusal !== undefined) return void closeAll(server);
       this.#server = server;
       this.#fromServer = new Reader(server, this.context);
       this.#passingBack = this.#passResponses(server, this.#fromServer);
       return server;
-    });
-    this.#dialling.catch((error) => {
+    } catch (error) {
       if (this.closed || this.#refusal !== undefined) return;
       this.#refuse(new HttpError(502, (error as Error).message, { rule: "RFC 9110 §15.6.3" }));
-    });
+    }
   }
 
   /** Passes on what the server sends, and its end. Never rejects. */
-  async #passResponses(server: Deno.Conn, reader: Reader): Promise<void> {
+  async #passResponses(server: Socket, reader: Reader): Promise<void> {
     try {
       for (let isEnd = false; !isEnd;) {
         if (this.#options.room !== undefined) await this.#options.room();
@@ -253,16 +247,12 @@ export class RelayConnection extends AcceptedConnection {
   }
 
   protected override fail(error: unknown): void {
-    const isHere = !this.closed;
-    if (!isDisconnect(error)) {
-      this.closeReason ??= CLOSE_REASONS.defect;
-      if (isHere) this.context.observer.failed?.(error);
-      return;
+    if (!this.closed && isDisconnect(error)) {
+      const isReset = error instanceof Deno.errors.ConnectionReset;
+      if (isReset && this.#server !== undefined) this.#note("reset by the client; the server saw FIN");
+      if (!this.#ended.request) this.closeReason = undefined;
     }
-    const isReset = error instanceof Deno.errors.ConnectionReset;
-    if (isHere && isReset && this.#server !== undefined) this.#note("reset by the client; the server saw FIN");
-    if (isHere && !this.#ended.request) this.closeReason = undefined;
-    this.closeReason ??= closeReasonOf(error);
+    super.fail(error);
   }
 
   #receive(direction: Direction, octets: Uint8Array, isEnd: boolean): void {
@@ -316,7 +306,7 @@ export class RelayConnection extends AcceptedConnection {
   /** Answers instead of the server, and ends the connection. */
   #refuse(error: HttpError): void {
     if (this.#refusal === undefined) {
-      this.#note(`answered ${error.status}${error.rule === undefined ? "" : ` (${error.rule})`}: ${error.message}`);
+      this.#note(`${withRule(`answered ${error.status}`, error.rule)}: ${error.message}`);
     }
     this.#refusal ??= error;
     this.#answer();

@@ -7,7 +7,8 @@
  */
 
 import { authorityOf, type Endpoint, hostOf, isLocalName, originOf } from "../address.ts";
-import { ByteBuffer, octetString } from "../bytes.ts";
+import { Buffer } from "node:buffer";
+import { NO_BYTES, octetString } from "../bytes.ts";
 import { type ExchangeEvent, type Pairing, startsMessage } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
 import { MAX_HELD_HEAD_OCTETS } from "../limits.ts";
@@ -20,8 +21,6 @@ export class HostRule {
   readonly #host: string;
   readonly #origin: string;
   readonly #anyHost: boolean;
-  /** The last accepted Host: nearly always the next request has the same one. */
-  #lastHost = "";
 
   /**
    * Creates the rule of a relay to a server. Unless it `keeps` Host, Host becomes the server's. It passes requests on for
@@ -30,18 +29,14 @@ export class HostRule {
   constructor(server: Endpoint, keeps: boolean, anyHost: boolean) {
     this.authority = keeps ? undefined : authorityOf(server);
     this.#host = hostOf(authorityOf(server));
-    this.#origin = originOf(server);
+    this.#origin = new URL(originOf(server)).origin;
     this.#anyHost = anyHost;
   }
 
   /** Returns why a request with this Host is refused: it names neither this machine nor the server. */
   refuseHost(value: string): HttpError | undefined {
-    if (this.#anyHost || value === this.#lastHost || value === "") return undefined;
     const host = hostOf(value);
-    if (isLocalName(host) || host === this.#host) {
-      this.#lastHost = value;
-      return undefined;
-    }
+    if (this.#anyHost || value === "" || isLocalName(host) || host === this.#host) return undefined;
     const detail = `This relay does not answer for the host ${JSON.stringify(value)}: expected localhost, an IP ` +
       `address, or ${this.#host}`;
     return new HttpError(421, detail, { rule: RULE });
@@ -49,15 +44,12 @@ export class HostRule {
 
   /** Returns why a request with this method and target is refused: it is for a forward proxy. */
   refuseTarget(method: string, target: string): HttpError | undefined {
-    const [, origin] = /^([a-z][a-z0-9+.-]*:\/\/[^/?#]*)/i.exec(target) ?? [];
-    if (method !== "CONNECT" && (origin === undefined || this.#isServer(origin))) return undefined;
+    const [origin] = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(target) ?? [];
+    const url = origin === undefined ? undefined : URL.parse(origin);
+    const isOwn = url === undefined || url?.origin === this.#origin && url.username + url.password === "";
+    if (method !== "CONNECT" && isOwn) return undefined;
     const detail = `This is not a forward proxy: it passes requests to ${this.#origin} only`;
     return new HttpError(421, detail, { rule: RULE });
-  }
-
-  #isServer(origin: string): boolean {
-    const url = URL.parse(origin);
-    return url !== null && url.username + url.password === "" && url.origin === URL.parse(this.#origin)?.origin;
   }
 }
 
@@ -66,6 +58,8 @@ export interface HostChange {
   readonly start: number;
   readonly from: string;
   readonly to: string;
+  /** Whether it is in a head that the pairing reports next. */
+  readonly isAccepted: boolean;
 }
 
 /** Decides on the octets of one client. */
@@ -77,14 +71,13 @@ export class HostGate {
   readonly #rule: HostRule;
   readonly #changedHost: (change: HostChange) => void;
   /** Octets that came after those. */
-  #held = new ByteBuffer(0);
+  #held: Uint8Array = NO_BYTES;
   #refusedFrom = Infinity;
   #changes: HostChange[] = [];
   /** From the first fault on: whether a head is awaited, or any line. */
   #awaits: "head" | "lines" | undefined;
-  /** In octets without certain meaning: whether the next one starts a line, and how many were searched for an end. */
+  /** In octets without certain meaning: whether the next one starts a line. */
   #startsLine = true;
-  #searched = 0;
 
   /** Creates a gate for the requests that a pairing reads. Each change of a Host is reported. */
   constructor(pairing: Pairing, rule: HostRule, changedHost: (change: HostChange) => void) {
@@ -117,21 +110,16 @@ export class HostGate {
     const host = fields.get("host");
     if (host === undefined) return;
     this.#refuse(this.#rule.refuseHost(host), from);
-    this.#change(to - text.length + fields.valueOffset("host"), host);
+    this.#change(to - text.length + fields.valueOffset("host"), host, true);
   }
 
   /** Receives the octets of one read, after the pairing has. Returns those that pass now, valid until the next call. */
   pass(octets: Uint8Array, isEnd = false): Uint8Array {
-    if (this.held > 0) this.#held.append(octets);
-    const all = this.held > 0 ? this.#held.view() : octets;
+    const all = this.held > 0 ? Buffer.concat([this.#held, octets]) : octets;
     const free = Math.min(this.#free(all, octets, isEnd), Math.max(0, this.#refusedFrom - this.passed));
     const passing = this.#changed(all.subarray(0, free));
-    const rest = all.subarray(free);
-    if (rest.length === 0) this.#held.clear(0);
-    else if (free > 0 || this.held === 0) {
-      this.#held = new ByteBuffer(rest.length);
-      this.#held.append(rest);
-    }
+    // Held octets are few: a head is bounded, and nothing is read while an answer is awaited.
+    this.#held = free < all.length ? new Uint8Array(all.subarray(free)) : NO_BYTES;
     this.passed += free;
     return passing;
   }
@@ -164,12 +152,10 @@ export class HostGate {
 
   /** Looks for the end of a head that the codec does not read. Returns how many octets are judged with it. */
   #head(text: string, base: number, isEnd: boolean): number {
-    const found = headEnd(text, this.#searched);
+    const found = headEnd(text);
     const isTooLong = (found ?? text.length) > MAX_HELD_HEAD_OCTETS;
     const end = isTooLong ? undefined : found;
-    this.#searched = end === undefined ? text.length : 0;
     if (end === undefined && !isEnd && !isTooLong) return 0;
-    this.#searched = 0;
     this.#awaits = "lines";
     const head = text.slice(0, end);
     const [, method = "", target = ""] = /^[\r\n]*(\S*)[ \t]+(\S+)/.exec(head) ?? [];
@@ -180,7 +166,7 @@ export class HostGate {
       this.#refuse(new HttpError(421, `The request ${why}, so that it is not known whom it is for`), base);
     }
     for (const { value } of hosts) this.#refuse(this.#rule.refuseHost(value), base);
-    if (end !== undefined && hosts.length === 1) this.#change(base + hosts[0].start, hosts[0].value);
+    if (end !== undefined && hosts.length === 1) this.#change(base + hosts[0].start, hosts[0].value, false);
     this.#startsLine = true;
     // Without its end, the last line is judged with those that follow.
     return end ?? 0;
@@ -206,28 +192,24 @@ export class HostGate {
     this.#refusedFrom = from;
   }
 
-  #change(start: number, from: string): void {
+  #change(start: number, from: string, isAccepted: boolean): void {
     const to = this.#rule.authority;
     if (to === undefined || to === from || this.refusal !== undefined) return;
-    const change = { start, from, to };
+    const change = { start, from, to, isAccepted };
     this.#changes.push(change);
     this.#changedHost(change);
   }
 
   #changed(octets: Uint8Array): Uint8Array {
-    if (this.#changes.length === 0 || octets.length === 0) return octets;
-    const end = this.passed + octets.length;
-    const passing = new ByteBuffer(octets.length + 64);
+    if (this.#changes.length === 0) return octets;
+    const parts: Uint8Array[] = [];
     let at = 0;
     // All changes are in heads that pass now.
     for (const { start, from, to } of this.#changes.splice(0)) {
-      if (start >= end) continue;
-      passing.append(octets.subarray(at, start - this.passed));
-      passing.appendText(to);
+      parts.push(octets.subarray(at, start - this.passed), Buffer.from(to));
       at = start - this.passed + from.length;
     }
-    passing.append(octets.subarray(at));
-    return passing.view();
+    return Buffer.concat([...parts, octets.subarray(at)]);
   }
 }
 
@@ -244,8 +226,8 @@ const UNFINISHED = new RegExp(
   String.raw`(?<=[\r\n])(?!$)${SKIPPED}(?:h?|ho|hos|host${SKIPPED}(?::${VALUE}(?:\r\n?|\n)?)?)$`,
   "i",
 );
-/** The end of a head, with lenient line ends. */
-const HEAD_END = /\n\r?\n/g;
+/** A head, with lenient line ends. Empty lines before a request are ignored (RFC 9112 §2.2). */
+const HEAD = /^[\r\n]*[^\r\n][^]*?\n\r?\n/;
 
 interface HostLine {
   readonly value: string;
@@ -268,11 +250,8 @@ export function unfinishedHost(octets: string, startsLine: boolean): number {
 }
 
 /** Returns where a head ends that begins with the octets; `undefined` if its end is not there. */
-export function headEnd(octets: string, searched: number): number | undefined {
-  // Empty lines before a request are ignored (RFC 9112 §2.2).
-  HEAD_END.lastIndex = Math.max(searched - 2, /^[\r\n]*/.exec(octets)![0].length);
-  const found = HEAD_END.exec(octets);
-  return found === null ? undefined : found.index + found[0].length;
+export function headEnd(octets: string): number | undefined {
+  return HEAD.exec(octets)?.[0].length;
 }
 
 function inLines(octets: string, startsLine: boolean): string {

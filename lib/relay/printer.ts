@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { hostOf } from "../address.ts";
 import type { BatchWriter } from "../batch_writer.ts";
-import { counted, NO_BYTES, octetsToText, octetString } from "../bytes.ts";
+import { counted, NO_BYTES, octetsToText, octetString, withRule } from "../bytes.ts";
 import { ContentView } from "../content.ts";
 import {
   type Direction,
@@ -20,7 +20,7 @@ import {
 import { acceptedIn, Fields, type HttpError } from "../http_message.ts";
 import { SHOWN_RELAYED_OCTETS } from "../limits.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
-import { Banners, type LoggedExchange } from "../server.ts";
+import { Banners, Exchanges } from "../server.ts";
 import { escapeText, painterFor, wrapMessage } from "../terminal.ts";
 import type { RelayObserver } from "./connection.ts";
 import type { HostChange } from "./gate.ts";
@@ -29,8 +29,7 @@ interface PrinterOptions {
   /** Whether clients speak TLS. */
   readonly secure: boolean;
   readonly verbose: boolean;
-  /** Whether the output is a terminal. What peers send is escaped on a terminal, and exact otherwise. */
-  readonly terminal: boolean;
+  /** The width of a terminal, where what peers send is escaped; without it, as into a file, it is exact. */
   readonly columns?: () => number;
   /** Whether credentials are printed; by default only their length is. */
   readonly showCredentials: boolean;
@@ -53,6 +52,7 @@ interface Printed {
   readonly since: number;
   readonly octets: Record<Direction, number>;
   readonly shown: Partial<Record<Direction, Shown>>;
+  /** What is changed in the head that comes next. */
   change?: HostChange;
 }
 
@@ -60,7 +60,7 @@ interface Printed {
 export class Printer {
   readonly #writer: BatchWriter;
   readonly #options: PrinterOptions;
-  readonly #banners: Banners;
+  readonly #banners = new Banners(false);
   readonly #connections = new Map<number, Printed>();
   /** The message whose output is the last one, if its line has not ended. */
   #last = "";
@@ -69,7 +69,6 @@ export class Printer {
   constructor(writer: BatchWriter, options: PrinterOptions) {
     this.#writer = writer;
     this.#options = options;
-    this.#banners = new Banners(false);
   }
 
   readonly observer: RelayObserver = {
@@ -84,10 +83,8 @@ export class Printer {
         this.#text(`${this.#options.explanation(explanation)}\n`);
       }
     },
-    // It is printed with its head, or alone if that is broken.
     changed: (id, change) => {
-      const connection = this.#connections.get(id)!;
-      if (connection.shown.request === undefined) connection.change = change;
+      if (change.isAccepted) this.#connections.get(id)!.change = change;
       else this.#line(`Host: ${change.from} -> ${change.to}`);
     },
     noted: (id, line) => this.#line(`connection ${id} ${line}`),
@@ -127,34 +124,35 @@ export class Printer {
 
   #head(id: number, message: Message, to: number): void {
     const { direction } = message;
-    const head = message.head!;
+    const { text, fields } = message.head!;
     const connection = this.#connections.get(id)!;
-    const { terminal, columns } = this.#options;
-    let { text } = head;
-    const change = direction === "request" ? connection.change : undefined;
-    if (change !== undefined) {
-      const end = change.start - (to - text.length) + change.from.length;
-      text = `${text.slice(0, end)} -> ${change.to}${text.slice(end)}`;
+    const { columns, secure } = this.#options;
+    let shownHead = text;
+    let own = responseFindings(message, secure);
+    if (direction === "request") {
+      const { change } = connection;
       connection.change = undefined;
+      own = requestFindings(message, change);
+      if (change !== undefined) {
+        const end = change.start - (to - text.length) + change.from.length;
+        shownHead = `${text.slice(0, end)} -> ${change.to}${text.slice(end)}`;
+      }
     }
-    this.#octets(id, direction, this.#banners.banner(direction.toUpperCase(), id), text);
-    const coding = head.fields.get("content-encoding");
-    const view = terminal || coding !== undefined
+    this.#octets(id, direction, this.#banners.banner(direction.toUpperCase(), id), shownHead);
+    const coding = fields.get("content-encoding");
+    const view = columns !== undefined || coding !== undefined
       ? new ContentView({
-        ...{ type: head.fields.get("content-type"), coding, hint: "" },
+        ...{ type: fields.get("content-type"), coding, hint: "" },
         ...{ indent: "never", columns: columns?.() ?? Infinity, painter: painterFor(false) },
         write: (text) => Promise.resolve(this.#shownText(id, direction, shown, text)),
       })
       : undefined;
-    const isRequest = direction === "request";
-    const own = isRequest ? requestFindings(message, change) : responseFindings(message, this.#options.secure);
-    const shown: Shown = { view, octets: 0, printed: 0, findings: [...acceptedIn(head), ...own] };
+    const shown: Shown = { view, octets: 0, printed: 0, findings: [...acceptedIn(message.head!), ...own] };
     connection.shown[direction] = shown;
   }
 
   #content(id: number, direction: Direction, bytes: Uint8Array): void {
-    const shown = this.#connections.get(id)!.shown[direction];
-    if (shown === undefined) return;
+    const shown = this.#connections.get(id)!.shown[direction]!;
     const part = bytes.subarray(0, Math.max(0, SHOWN_RELAYED_OCTETS - shown.octets));
     shown.octets += bytes.length;
     if (part.length === 0) return;
@@ -173,57 +171,53 @@ export class Printer {
 
   #end(id: number, direction: Direction, trailers: Fields = Fields.EMPTY): void {
     const { shown } = this.#connections.get(id)!;
-    const one = shown[direction];
+    const ended = shown[direction];
+    if (ended === undefined) return;
     delete shown[direction];
-    const more = (one?.octets ?? 0) - SHOWN_RELAYED_OCTETS;
+    const more = ended.octets - SHOWN_RELAYED_OCTETS;
     const last = () => {
-      const isCut = one !== undefined && one.printed > SHOWN_RELAYED_OCTETS;
-      if (more > 0) this.#line(`… ${counted(more, "more octet")}`);
-      else if (isCut) this.#line(`… ${counted(one.printed - SHOWN_RELAYED_OCTETS, "more character")}`);
-      this.#findings(one?.findings ?? []);
+      this.#rest(more, "octet");
+      if (more <= 0) this.#rest(ended.printed - SHOWN_RELAYED_OCTETS, "character");
+      this.#findings(ended.findings);
       if (trailers.size > 0) this.#octets(id, direction, "-----TRAILERS-----\n", trailers.lines);
       this.#findings(acceptedIn({ kind: "end", trailers }));
     };
-    if (one?.view === undefined) return last();
-    void one.view.end(more > 0).then(last);
+    if (ended.view === undefined) last();
+    else void ended.view.end(more > 0).then(last);
   }
 
-  #broken(id: number, event: ExchangeEvent & { kind: "broken" }): void {
-    const { message, error, unread, at, direction } = event;
-    const { shown, change } = this.#connections.get(id)!;
-    const hadHead = message.head !== undefined;
+  #broken(id: number, { message, error, unread, at, direction }: ExchangeEvent & { kind: "broken" }): void {
     this.#end(id, direction);
-    const banner = hadHead ? "" : this.#banners.banner(direction.toUpperCase(), id);
-    const part = octetString(unread, 0, Math.min(unread.length, SHOWN_RELAYED_OCTETS));
+    const banner = message.head === undefined ? this.#banners.banner(direction.toUpperCase(), id) : "";
+    const part = octetString(unread.subarray(0, SHOWN_RELAYED_OCTETS));
     if (unread.length > 0) this.#octets(id, direction, banner, part);
-    if (unread.length > part.length) this.#line(`… ${counted(unread.length - part.length, "more octet")}`);
-    const rule = error.rule === undefined ? "" : ` (${error.rule})`;
-    this.#line(`broken at octet ${error.offset}${rule}: ${error.message}`);
+    this.#rest(unread.length - SHOWN_RELAYED_OCTETS, "octet");
+    this.#line(`${withRule(`broken at octet ${error.offset}`, error.rule)}: ${error.message}`);
     this.#text(this.#options.fault(error, unread, at, direction));
-    // What follows is printed with a change of its own.
-    if (direction === "request" && change === undefined) {
-      shown.request = { view: undefined, octets: 0, printed: 0, findings: [] };
-    }
+  }
+
+  /** Counts what is not printed, if there is any. */
+  #rest(count: number, what: string): void {
+    if (count > 0) this.#line(`… ${counted(count, `more ${what}`)}`);
   }
 
   #findings(findings: readonly Finding[]): void {
-    for (const { text, rule } of findings) this.#line(`=> ${text}${rule === undefined ? "" : ` (${rule})`}`);
+    for (const { text, rule } of findings) this.#line(withRule(`=> ${text}`, rule));
   }
 
   /** Prints octets of a message, exactly unless the output is a terminal, without credentials in its head. */
   #octets(id: number, direction: Direction, banner: string, head: string, content: Uint8Array = NO_BYTES): void {
-    const { terminal, showCredentials } = this.#options;
+    const { columns, showCredentials } = this.#options;
     const masked = showCredentials ? head : maskCredentials(head);
     if (banner !== "") {
       this.#endLine();
       this.#text(banner);
       this.#last = `${id} ${direction}`;
     } else this.#turnTo(id, direction);
-    if (terminal) this.#text(escapeText(octetsToText(masked)));
+    if (columns !== undefined) this.#text(escapeText(octetsToText(masked)));
     else {
       const bytes = masked === "" ? content : Buffer.from(masked, "latin1");
-      if (bytes.length === 0) return;
-      this.#writer.print("", bytes);
+      this.#writer.print(bytes);
       this.#midLine = bytes.at(-1) !== 0x0a;
     }
   }
@@ -237,8 +231,8 @@ export class Printer {
   }
 
   #line(line: string): void {
-    const { terminal, columns } = this.#options;
-    const text = terminal ? escapeText(line) : line.replace(/[\r\n]+/g, " ");
+    const { columns } = this.#options;
+    const text = columns === undefined ? line.replace(/[\r\n]+/g, " ") : escapeText(line);
     this.#endLine();
     this.#text(`${wrapMessage(text, columns?.())}\n`);
     this.#last = "";
@@ -259,9 +253,8 @@ export class Printer {
 /** Returns what the server may refuse in a request whose Host was changed. */
 export function requestFindings({ head }: Message, change: HostChange | undefined): Finding[] {
   const origin = head?.fields.get("origin");
-  if (origin === undefined || change === undefined || origin === "null") return [];
-  const host = URL.parse(origin)?.host;
-  if (host === undefined || host === URL.parse(`http://${change.to}`)?.host) return [];
+  const host = URL.parse(origin ?? "")?.host;
+  if (host === undefined || change === undefined || host === URL.parse(`http://${change.to}`)?.host) return [];
   const text = `Origin is ${origin}, Host has become ${change.to}: the server may refuse the request as another site's`;
   return [{ text, rule: "RFC 6454 §7" }];
 }
@@ -271,83 +264,63 @@ export function responseFindings({ head, exchange }: Message, secure: boolean): 
   const authority = exchange.request?.head?.authority;
   if (head === undefined || authority === undefined) return [];
   const findings: Finding[] = [];
-  const location = head.fields.get("location");
+  const host = hostOf(authority);
+  const location = head.fields.get("location") ?? "";
   const relay = URL.parse(`${secure ? "https" : "http"}://${authority}`);
-  const target = location === undefined ? null : URL.parse(location, relay?.href);
+  const target = URL.parse(location, relay?.href);
   if (relay !== null && target !== null && target.origin !== relay.origin) {
-    const text = `Location leaves the relay: ${maskTarget(location!)} is not at ${relay.origin}`;
+    const text = `Location leaves the relay: ${maskTarget(location)} is not at ${relay.origin}`;
     findings.push({ text, rule: "RFC 9110 §10.2.2" });
   }
-  if (secure && hostOf(authority) === "localhost" && head.fields.get("strict-transport-security") !== undefined) {
+  if (secure && host === "localhost" && head.fields.get("strict-transport-security") !== undefined) {
     const text = "Strict-Transport-Security pins localhost to https in this browser, on every port";
     findings.push({ text, rule: "RFC 6797 §8.3" });
   }
   for (const [name, value] of head.fields) {
     if (name.toLowerCase() !== "set-cookie") continue;
     const domain = /;[ \t]*domain[ \t]*=[ \t]*\.?([^;\s]+)/i.exec(value)?.[1].toLowerCase();
-    const host = hostOf(authority);
     if (domain === undefined || host === domain || host.endsWith(`.${domain}`)) continue;
-    const text = `a browser at ${host} refuses the cookie ${
-      value.slice(0, value.search(/[=;]|$/))
-    }: its Domain is ${domain}`;
+    const [cookie] = value.split(/[=;]/, 1);
+    const text = `a browser at ${host} refuses the cookie ${cookie}: its Domain is ${domain}`;
     findings.push({ text, rule: "RFC 6265 §5.3" });
   }
   return findings;
 }
 
-/** Gathers the exchanges of all connections. */
-export class ExchangeLines {
-  connections = 0;
-  exchanges = 0;
-  readonly #print: (exchange: LoggedExchange) => void;
-  readonly #showCredentials: boolean;
-  readonly #open = new Map<number, { readonly peer: string; readonly exchanges: Set<Exchange> }>();
-
-  /** Passes on each exchange when it has ended. Passwords in targets are replaced by their length if not shown. */
-  constructor(print: (exchange: LoggedExchange) => void, showCredentials = false) {
-    this.#print = print;
-    this.#showCredentials = showCredentials;
-  }
-
+/** Gathers the exchanges of a relay's connections. */
+export class ExchangeLines extends Exchanges<Exchange> {
   readonly observer: RelayObserver = {
-    opened: (id, peer) => {
-      this.connections++;
-      this.#open.set(id, { peer, exchanges: new Set() });
-    },
+    opened: (id, peer) => this.opened(id, peer),
     exchange: (id, { kind, ...event }) => {
       const message = "message" in event ? event.message : undefined;
       if (message === undefined) return;
-      if (kind === "began") this.#open.get(id)!.exchanges.add(message.exchange);
-      const isOver = kind === "broken" || kind === "ended" && !message.interim;
-      if (isOver && message.direction === "response") this.#end(id, message.exchange);
+      const { exchange, direction, interim } = message;
+      const open = this.of(id);
+      const at = open.indexOf(exchange);
+      if (kind === "began" && at < 0) open.push(exchange);
+      const isOver = kind === "broken" || kind === "ended" && !interim;
+      if (isOver && direction === "response" && at >= 0) {
+        open.splice(at, 1);
+        this.end(id, exchange);
+      }
     },
-    closed: (id, reason) => {
-      for (const exchange of this.#open.get(id)!.exchanges) this.#end(id, exchange, reason);
-      this.#open.delete(id);
-    },
+    closed: (id, reason) => this.closed(id, reason),
   };
 
-  #end(connection: number, exchange: Exchange, reason?: string): void {
-    const { peer, exchanges } = this.#open.get(connection)!;
-    if (!exchanges.delete(exchange)) return;
-    this.exchanges++;
+  protected override factsOf(exchange: Exchange) {
     const { request, responses } = exchange;
     const final = finalResponse(exchange);
     const error = request?.error ?? final?.error;
-    const target = request?.head?.target;
     const ended = (responses.at(-1) ?? request)!.ended;
-    this.#print({
-      peer,
-      connection,
+    return {
       method: exchange.method || undefined,
-      target: this.#showCredentials ? target : target && maskTarget(target),
+      target: request?.head?.target,
       status: final?.head?.status,
       requestOctets: request === undefined ? 0 : request.to - request.from,
       responseOctets: responses.reduce((sum, { from, to }) => sum + to - from, 0),
-      ms: Math.max(0, Math.round((ended - (request?.ended ?? ended)) * 100) / 100),
-      reason,
+      ms: Math.max(0, ended - (request?.ended ?? ended)),
       detail: error?.message,
       rule: error?.rule,
-    });
+    };
   }
 }

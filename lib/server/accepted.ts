@@ -4,11 +4,11 @@
  */
 
 import { addressText, socketAddress } from "../address.ts";
-import { nextReadSize, NO_BYTES } from "../bytes.ts";
+import { nextReadSize, NO_BYTES, type Socket } from "../bytes.ts";
 import { type Encoder, HttpError } from "../http_message.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import type { ServerContext } from "./context.ts";
-import { CLOSE_REASONS } from "./errors.ts";
+import { CLOSE_REASONS, closeReasonOf, isDisconnect } from "./errors.ts";
 
 /** Reads into a buffer whose size adapts to the peer, with at most one read ahead. */
 export class Reader {
@@ -16,7 +16,7 @@ export class Reader {
   bytes: Uint8Array;
   /** When they came, by the monotonic clock in milliseconds. */
   at = 0;
-  readonly #conn: Deno.Conn;
+  readonly #conn: Socket;
   readonly #context: ServerContext;
   /** The buffer of the last read, which the decoder uses until all its requests are answered. */
   #buffer: Uint8Array<ArrayBuffer>;
@@ -29,7 +29,7 @@ export class Reader {
   #held = 0;
 
   /** Creates a reader of a connection. */
-  constructor(conn: Deno.Conn, context: ServerContext) {
+  constructor(conn: Socket, context: ServerContext) {
     this.#conn = conn;
     this.#context = context;
     this.bytes = this.#buffer = new Uint8Array(context.limits.minReadBytes);
@@ -61,18 +61,13 @@ export class Reader {
   done(count: number): void {
     this.at = this.#aheadAt ?? performance.now();
     this.#aheadAt = undefined;
-    const { minReadBytes, maxReadBytes } = this.#context.limits;
-    const size = this.#buffer.length;
-    const fitting = nextReadSize(size, count, minReadBytes, maxReadBytes);
-    if (fitting !== size) this.#resize(fitting, fitting - size);
-  }
-
-  #resize(size: number, more: number): void {
-    const { budget } = this.#context;
-    if (more > 0 && !budget.has(more)) return;
+    const { limits: { minReadBytes, maxReadBytes }, budget } = this.#context;
+    const fitting = nextReadSize(this.#buffer.length, count, minReadBytes, maxReadBytes);
+    const more = fitting - this.#buffer.length;
+    if (more === 0 || more > 0 && !budget.has(more)) return;
     budget.take(more);
     this.#held += more;
-    this.#buffer = new Uint8Array(size);
+    this.#buffer = new Uint8Array(fitting);
   }
 
   /** Releases the buffers. */
@@ -103,7 +98,7 @@ export abstract class AcceptedConnection {
   /** How long the server itself has let a response wait since it began to stop, in milliseconds. */
   ownMs = 0;
   /** The socket. */
-  protected readonly conn: Deno.Conn;
+  protected readonly conn: Socket;
   /** The state that all connections share. */
   protected readonly context: ServerContext;
   /** Reads from the client. */
@@ -131,7 +126,7 @@ export abstract class AcceptedConnection {
   #finished: Promise<number> | undefined;
 
   /** Takes over a socket. */
-  constructor(connection: number, conn: Deno.Conn, context: ServerContext) {
+  constructor(connection: number, conn: Socket, context: ServerContext) {
     this.connection = connection;
     this.conn = conn;
     this.context = context;
@@ -171,7 +166,13 @@ export abstract class AcceptedConnection {
   }
 
   /** Notes why the connection has failed. */
-  protected abstract fail(error: unknown): void;
+  protected fail(error: unknown): void {
+    if (this.closed || isDisconnect(error)) this.closeReason ??= closeReasonOf(error);
+    else {
+      this.closeReason ??= CLOSE_REASONS.defect;
+      this.context.observer.failed?.(error);
+    }
+  }
 
   /** Releases what the subclass holds: the socket was closed. */
   protected abstract release(): void;
@@ -228,7 +229,7 @@ export abstract class AcceptedConnection {
   protected async handshake(): Promise<HttpError | undefined> {
     this.wait("the handshake", this.context.clock + this.context.limits.headTimeoutMs);
     try {
-      await (this.conn as Deno.TlsConn).handshake();
+      await this.conn.handshake!();
       this.awaitRequest();
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
@@ -239,7 +240,7 @@ export abstract class AcceptedConnection {
 
   /** The number of octets that are encoded and not written. */
   protected get unsent(): number {
-    return this.#encoder === undefined ? 0 : this.#encoder.length;
+    return this.#encoder?.length ?? 0;
   }
 
   /** The encoder of responses. */
@@ -320,7 +321,7 @@ export abstract class AcceptedConnection {
     this.closed = true;
     this.#dropUnsent(this.#held > 0);
     this.reader.end();
-    closeConnection(this.conn);
+    closeAll(this.conn);
     this.release();
   }
 
@@ -334,14 +335,12 @@ export abstract class AcceptedConnection {
 }
 
 /** Closes connections, of which some may be closed already. */
-export function closeAll(...connections: readonly (Deno.Conn | undefined)[]): void {
-  for (const connection of connections) if (connection !== undefined) closeConnection(connection);
-}
-
-function closeConnection(connection: Deno.Conn): void {
-  try {
-    connection.close();
-  } catch {
-    // It is closed.
+export function closeAll(...connections: readonly (Socket | undefined)[]): void {
+  for (const connection of connections) {
+    try {
+      connection?.close();
+    } catch {
+      // It is closed.
+    }
   }
 }

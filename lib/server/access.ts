@@ -14,13 +14,11 @@ import {
   type Service,
 } from "../http_message.ts";
 import { hostOf, isLocalName } from "../address.ts";
+import { then } from "../turns.ts";
 import { problemResponse } from "./errors.ts";
 
 export interface AccessOptions {
-  /**
-   * Accepted host names besides IP addresses, `localhost` and names under it; `undefined` for any. A web page can point
-   * its own domain at 127.0.0.1 (DNS rebinding), but it cannot change the Host that the browser sends.
-   */
+  /** Accepted host names besides those of this machine (see {@linkcode isLocalName}); `undefined` for any. */
   readonly hosts?: readonly string[];
   /** The origin whose pages may read responses, or `*` for every origin; by default none. */
   readonly cors?: string;
@@ -79,8 +77,7 @@ export class Access implements Service {
   answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse> {
     if (this.#admitPreflight(request)) return this.#withCors({ status: 204, fields: preflightFields(request) });
     const response = this.#service.answer(request, content, requester);
-    if (this.#corsFields === undefined) return response;
-    return response instanceof Promise ? response.then((made) => this.#withCors(made)) : this.#withCors(response);
+    return this.#corsFields === undefined ? response : then(response, (made) => this.#withCors(made));
   }
 
   /** Returns the problem document of an error, which pages of the allowed origin may read too. */
@@ -107,7 +104,11 @@ export class Access implements Service {
       throw new HttpError(421, detail, { rule: "RFC 9110 §7.4" });
     }
     if (this.#hosts !== undefined && authority !== "" && authority !== this.#lastAuthority) {
-      requireHost(hostOf(authority), this.#hosts);
+      const host = hostOf(authority);
+      if (!isLocalName(host) && !this.#hosts.includes(host)) {
+        const unknown = `This server does not answer for the host ${JSON.stringify(host)}`;
+        throw new HttpError(421, `${unknown}: start it with --allow-host ${host}`, { rule: "RFC 9110 §7.4" });
+      }
       this.#lastAuthority = authority;
     }
     if (this.#corsFields !== undefined && isPreflight(request)) return true;
@@ -115,13 +116,6 @@ export class Access implements Service {
     if (this.#tokens !== undefined && path !== "*") requireToken(request, this.#tokens);
     return false;
   }
-}
-
-/** @throws {HttpError} 421 for a host that the server does not answer for. */
-function requireHost(host: string, hosts: readonly string[]): void {
-  if (isLocalName(host) || hosts.includes(host)) return;
-  const unknown = `This server does not answer for the host ${JSON.stringify(host)}`;
-  throw new HttpError(421, `${unknown}: start it with --allow-host ${host}`, { rule: "RFC 9110 §7.4" });
 }
 
 function isPreflight({ method, fields }: RequestHead): boolean {
@@ -132,7 +126,8 @@ function isPreflight({ method, fields }: RequestHead): boolean {
 function requireToken({ fields }: RequestHead, tokens: readonly string[]): void {
   const authorization = fields.get("authorization") ?? "";
   const token = /^bearer +(\S+)$/i.exec(authorization)?.[1];
-  if (token !== undefined && isAmong(token, tokens)) return;
+  // All are compared, each in a time that does not tell where it differs.
+  if (token !== undefined && tokens.filter((each) => isSameSecret(token, each)).length > 0) return;
   // An error is named only for credentials of this scheme (RFC 6750 §3).
   const isBearer = /^bearer(?: |$)/i.test(authorization);
   const detail = isBearer ? "The request's token is not the right one" : "The request has no token";
@@ -153,15 +148,9 @@ function preflightFields({ fields }: RequestHead): FieldLine[] {
 }
 
 function corsFields(origin: string): FieldLine[] {
-  const fields: FieldLine[] = [
+  return [
     ["Access-Control-Allow-Origin", origin],
     ["Access-Control-Expose-Headers", EXPOSED],
+    ...origin === "*" ? [] : [["Vary", "Origin"]] as const,
   ];
-  if (origin !== "*") fields.push(["Vary", "Origin"]);
-  return fields;
-}
-
-/** Whether a token is one of several. All are compared, each in a time that does not tell where it differs. */
-function isAmong(given: string, tokens: readonly string[]): boolean {
-  return tokens.filter((token) => isSameSecret(given, token)).length > 0;
 }

@@ -5,6 +5,7 @@
  * ahead. A client that does not read its responses is therefore not read from either, which bounds memory.
  */
 
+import type { Socket } from "../bytes.ts";
 import {
   HttpError,
   type HttpResponse,
@@ -17,15 +18,7 @@ import {
 import { FAIR_TURNS, waitFor } from "../turns.ts";
 import { AcceptedConnection, type Wait } from "./accepted.ts";
 import type { ServerContext } from "./context.ts";
-import {
-  CLOSE_REASONS,
-  closeReasonOf,
-  isDisconnect,
-  overloaded,
-  problemResponse,
-  textResponse,
-  tooSlow,
-} from "./errors.ts";
+import { CLOSE_REASONS, closeReasonOf, overloaded, problemResponse, textResponse, tooSlow } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
 
 /** A connection whose requests a service answers. */
@@ -43,7 +36,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   #refusal: (() => void) | undefined;
   #refusing: Promise<void> | undefined;
 
-  constructor(connection: number, conn: Deno.Conn, context: ServerContext, service: Service) {
+  constructor(connection: number, conn: Socket, context: ServerContext, service: Service) {
     super(connection, conn, context);
     this.#service = service;
     this.#incoming = new Incoming(context, service);
@@ -119,11 +112,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   protected override fail(error: unknown): void {
     // What was to end the connection is not what did if octets were left to send.
     if (this.unsent > 0) this.closeReason = undefined;
-    if (this.closed || isDisconnect(error)) this.closeReason ??= closeReasonOf(error);
-    else {
-      this.closeReason ??= CLOSE_REASONS.defect;
-      this.context.observer.failed?.(error);
-    }
+    super.fail(error);
   }
 
   /** Sets the deadline for the next octets. For a head or content, it counts from the beginning of that part. */

@@ -45,17 +45,12 @@ export interface Observer {
 
 /** Returns an observer that passes each event to all of these in turn. An event that none receives costs nothing. */
 export function joined<AnyObserver extends object = Observer>(observers: readonly AnyObserver[]): AnyObserver {
-  const all: Record<string, (...args: unknown[]) => void> = {};
-  for (const observer of observers as readonly Record<string, (...args: unknown[]) => void>[]) {
-    for (const [event, receive] of Object.entries(observer)) {
-      const before = all[event];
-      all[event] = before === undefined ? receive : (...args) => {
-        before(...args);
-        receive(...args);
-      };
-    }
-  }
-  return all as AnyObserver;
+  const receivers = observers.flatMap((observer) => Object.entries(observer));
+  const events = Map.groupBy(receivers, ([event]) => event).entries().map(([event, all]) => {
+    const [[, only]] = all;
+    return [event, all.length === 1 ? only : (...args: unknown[]) => all.forEach(([, receive]) => receive(...args))];
+  });
+  return Object.fromEntries(events);
 }
 
 /** Reports the listings that were ended for lack of memory. */

@@ -1,6 +1,7 @@
 /** Errors: those of connections, and why these end; those of requests, as responses. */
 
 import { counted } from "../bytes.ts";
+import { systemCode } from "../exit_code.ts";
 import { HttpError, type HttpResponse, reasonPhrase } from "../http_message.ts";
 import { MAX_PROBLEM_ERRORS } from "../limits.ts";
 
@@ -39,56 +40,36 @@ export function closeReasonOf(error: unknown): string {
   return error instanceof errors.InvalidData ? CLOSE_REASONS.noTls : CLOSE_REASONS.lost;
 }
 
+/** Accepting fails with these because the client has left already. */
+const DEPARTURES = [errors.ConnectionAborted, errors.ConnectionReset, errors.NotConnected];
+
 const DISCONNECTS = [
-  errors.ConnectionReset,
-  errors.ConnectionAborted,
-  errors.BrokenPipe,
-  errors.NotConnected,
-  errors.TimedOut,
-  errors.UnexpectedEof,
+  ...[...DEPARTURES, errors.BrokenPipe, errors.TimedOut, errors.UnexpectedEof],
   // Reads and writes fail with these once the connection is closed at this end.
-  errors.BadResource,
-  errors.Interrupted,
+  ...[errors.BadResource, errors.Interrupted],
   // The client did not speak TLS where TLS is expected.
   errors.InvalidData,
 ];
 
 /** Whether the error means that the connection is closed. */
 export function isDisconnect(error: unknown): boolean {
-  if (DISCONNECTS.some((kind) => error instanceof kind)) return true;
-  // Other errors of the system have its codes, such as EHOSTUNREACH; codes that start with ERR_ are from Node.js.
-  return /^E(?!RR_)[A-Z0-9]+$/.test(codeOf(error) ?? "");
+  return DISCONNECTS.some((kind) => error instanceof kind) || systemCode(error) !== undefined;
 }
 
 /** Whether accepting failed because the client had left already. Others need not wait for that. */
 export function hadLeft(error: unknown): boolean {
-  return [errors.ConnectionAborted, errors.ConnectionReset, errors.NotConnected].some((kind) =>
-    error instanceof kind
-  ) || ["ECONNABORTED", "ECONNRESET", "ENOTCONN"].includes(codeOf(error) ?? "");
+  return DEPARTURES.some((kind) => error instanceof kind);
 }
 
-/** Error codes of the system for a lack of resources. */
-const SCARCE_CODES: Readonly<Record<string, "descriptors" | "memory">> = {
-  EMFILE: "descriptors",
-  ENFILE: "descriptors",
-  ENOBUFS: "memory",
-  ENOMEM: "memory",
-};
-/** Their numbers, for errors that only have a message: those of Linux and macOS, then those of Windows. */
-const DESCRIPTOR_NUMBERS = /\(os error (?:23|24|10024)\)/;
-const MEMORY_NUMBERS = /\(os error (?:12|55|105|10055)\)/;
+/** What the system lacks when it refuses a connection, by the error's code. */
+const SCARCE = new Map<unknown, "descriptors" | "memory">([
+  ...[["EMFILE", "descriptors"], ["ENFILE", "descriptors"]] as const,
+  ...[["ENOBUFS", "memory"], ["ENOMEM", "memory"]] as const,
+]);
 
-/** Returns what the system lacks when it refuses a connection; `undefined` if the error means something else. */
+/** Returns what the system lacks when this error or its cause is the system's; `undefined` if it lacks nothing. */
 export function scarcity(error: unknown): "descriptors" | "memory" | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const code = codeOf(error);
-  if (code !== undefined) return Object.hasOwn(SCARCE_CODES, code) ? SCARCE_CODES[code] : undefined;
-  if (DESCRIPTOR_NUMBERS.test(error.message)) return "descriptors";
-  return MEMORY_NUMBERS.test(error.message) ? "memory" : undefined;
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+  return SCARCE.get(systemCode(error)) ?? SCARCE.get(systemCode((error as Error | undefined)?.cause));
 }
 
 /**

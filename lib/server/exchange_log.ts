@@ -37,6 +37,58 @@ export function logLine(event: string, members: object, time: number = Date.now(
   return `${escapeJson(JSON.stringify({ time: new Date(time).toISOString(), event, ...members }))}\n`;
 }
 
+/** Gathers the exchanges of connections, and passes each on once it has ended. */
+export abstract class Exchanges<Open> {
+  /** How many connections there have been. */
+  connections = 0;
+  /** How many exchanges have ended. */
+  exchanges = 0;
+  readonly #ended: (exchange: LoggedExchange) => void;
+  readonly #showCredentials: boolean;
+  readonly #open = new Map<number, { readonly peer: string; readonly exchanges: Open[] }>();
+
+  /** Starts without connections. Passwords in targets are replaced by their length unless `showCredentials`. */
+  constructor(ended: (exchange: LoggedExchange) => void, showCredentials = false) {
+    this.#ended = ended;
+    this.#showCredentials = showCredentials;
+  }
+
+  /** Ends the exchanges of all connections, whose requests the server may still work on. */
+  close(reason: string): void {
+    for (const id of this.#open.keys()) this.closed(id, reason);
+  }
+
+  /** Returns what is known of an exchange. */
+  protected abstract factsOf(exchange: Open): Omit<LoggedExchange, "peer" | "connection" | "reason">;
+
+  /** The open exchanges of a connection; none of one that was closed. */
+  protected of(id: number): Open[] {
+    return this.#open.get(id)?.exchanges ?? [];
+  }
+
+  /** A client has connected. */
+  protected opened(id: number, peer: string): void {
+    this.connections++;
+    this.#open.set(id, { peer, exchanges: [] });
+  }
+
+  /** A connection has ended, with what is open on it. */
+  protected closed(id: number, reason: string): void {
+    for (const exchange of this.of(id).splice(0)) this.end(id, exchange, reason);
+    this.#open.delete(id);
+  }
+
+  /** An exchange has ended; with a reason, before its response was sent. */
+  protected end(connection: number, exchange: Open, reason?: string): void {
+    this.exchanges++;
+    const { peer } = this.#open.get(connection)!;
+    const { method, target, status, requestOctets, responseOctets, ms, detail, rule } = this.factsOf(exchange);
+    const shown = this.#showCredentials ? target : target && maskTarget(target);
+    const sizes = { requestOctets, responseOctets, ms: Math.round(ms * 100) / 100 };
+    this.#ended({ peer, connection, method, target: shown, status, ...sizes, reason, detail, rule });
+  }
+}
+
 interface OpenExchange extends Pick<LoggedExchange, "method" | "target" | "status" | "detail" | "rule"> {
   requestOctets: number;
   responseOctets: number;
@@ -48,39 +100,25 @@ interface OpenExchange extends Pick<LoggedExchange, "method" | "target" | "statu
   answered: boolean;
 }
 
-/** Gathers the exchanges of all connections from the events of a server. */
-export class ExchangeLog {
-  /** How many connections there have been. */
-  connections = 0;
-  /** How many exchanges there have been. */
-  exchanges = 0;
-  readonly #ended: (exchange: LoggedExchange) => void;
+/** Gathers the exchanges of a server from its events. */
+export class ExchangeLog extends Exchanges<OpenExchange> {
   readonly #ruleOf: (status: number) => string | undefined;
-  readonly #showCredentials: boolean;
   readonly #now: () => number;
-  readonly #open = new Map<number, { readonly peer: string; readonly exchanges: OpenExchange[] }>();
 
-  /**
-   * Creates a log that passes on each exchange when it has ended. `ruleOf` returns the section with a status. Passwords
-   * in targets are replaced by their length unless `showCredentials`.
-   */
+  /** Creates a log that passes on each exchange when it has ended. `ruleOf` returns the section with a status. */
   constructor(
     ended: (exchange: LoggedExchange) => void,
     ruleOf: (status: number) => string | undefined,
-    showCredentials = false,
+    showCredentials?: boolean,
     now: () => number = () => performance.now(),
   ) {
-    this.#ended = ended;
+    super(ended, showCredentials);
     this.#ruleOf = ruleOf;
-    this.#showCredentials = showCredentials;
     this.#now = now;
   }
 
   readonly observer: Observer = {
-    opened: (id, peer) => {
-      this.connections++;
-      this.#open.set(id, { peer, exchanges: [] });
-    },
+    opened: (id, peer) => this.opened(id, peer),
     request: (id, { method, target }) => this.#note(id, { method, target }),
     received: (id, requestOctets, since) => this.#note(id, { requestOctets, since }),
     refused: (id, { message, rule, fault, offset }, head, rest, position) => {
@@ -94,14 +132,14 @@ export class ExchangeLog {
     },
     response: (id, octets, status) => {
       if (status !== undefined && isInterim(status)) this.#note(id, {});
-      const exchange = this.#exchanges(id).at(-1);
+      const exchange = this.of(id).at(-1);
       // The log may be closed before the connection is.
       if (exchange === undefined) return;
       exchange.unsent += octets.length;
       if (status !== undefined && !isInterim(status)) Object.assign(exchange, { status });
     },
     answered: (id, response) => {
-      const exchange = this.#exchanges(id).at(-1);
+      const exchange = this.of(id).at(-1);
       if (exchange === undefined) return;
       exchange.answered = true;
       if (response !== undefined && response.status >= 400) {
@@ -112,7 +150,7 @@ export class ExchangeLog {
     },
     sent: (id, octets) => {
       let left = octets;
-      for (const exchange of this.#exchanges(id)) {
+      for (const exchange of this.of(id)) {
         const part = Math.min(left, exchange.unsent);
         exchange.unsent -= part;
         exchange.responseOctets += part;
@@ -120,22 +158,12 @@ export class ExchangeLog {
       }
       this.#endSent(id);
     },
-    closed: (id, reason) => this.#close(id, reason),
+    closed: (id, reason) => this.closed(id, reason),
   };
-
-  /** Ends the exchanges of all connections, whose requests the server may still work on. */
-  close(reason: string): void {
-    for (const id of this.#open.keys()) this.#close(id, reason);
-  }
-
-  /** The open exchanges of a connection; none of one that was closed. */
-  #exchanges(id: number): OpenExchange[] {
-    return this.#open.get(id)?.exchanges ?? [];
-  }
 
   /** Notes facts of a request that is not complete: a new one, unless 100 (Continue) was sent for it. */
   #note(id: number, facts: Partial<OpenExchange>): void {
-    const exchanges = this.#exchanges(id);
+    const exchanges = this.of(id);
     if (exchanges.length === 0 || exchanges.at(-1)!.since !== undefined) {
       exchanges.push({ requestOctets: 0, responseOctets: 0, unsent: 0, answered: false });
     }
@@ -143,26 +171,15 @@ export class ExchangeLog {
   }
 
   #endSent(id: number): void {
-    const exchanges = this.#exchanges(id);
+    const exchanges = this.of(id);
     while (exchanges.length > 0 && exchanges[0].answered && exchanges[0].unsent === 0) {
-      this.#end(id, exchanges.shift()!);
+      this.end(id, exchanges.shift()!);
     }
   }
 
-  #close(id: number, reason: string): void {
-    for (const exchange of this.#exchanges(id)) this.#end(id, exchange, reason);
-    this.#open.delete(id);
-  }
-
-  #end(connection: number, exchange: OpenExchange, reason?: string): void {
-    this.exchanges++;
-    const { method, target, status, requestOctets, responseOctets, since, detail, rule } = exchange;
+  protected override factsOf({ since, ...facts }: OpenExchange) {
     const now = this.#now();
-    const ms = Math.round((now - (since ?? now)) * 100) / 100;
-    const { peer } = this.#open.get(connection)!;
-    const sizes = { requestOctets, responseOctets, ms };
-    const shown = this.#showCredentials ? target : target && maskTarget(target);
-    this.#ended({ peer, connection, method, target: shown, status, ...sizes, reason, detail, rule });
+    return { ...facts, ms: now - (since ?? now) };
   }
 }
 

@@ -3,21 +3,20 @@
  * of it needs `--verbose`: the log of exchanges stands beside it.
  */
 
-import { counted, NO_BYTES, octetsToText, octetString } from "../bytes.ts";
+import { counted, NO_BYTES, octetsToText, octetString, withRule } from "../bytes.ts";
 import { Buffer } from "node:buffer";
 import type { BatchWriter } from "../batch_writer.ts";
 import { type Fields, type HttpError, LF, type RequestHead } from "../http_message.ts";
 import type { Observer } from "./context.ts";
 import { logLine } from "./exchange_log.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
-import { ContentText, escapeText, wrapMessage } from "../terminal.ts";
+import { escapeOctet, escapeText, wrapMessage } from "../terminal.ts";
 
 export interface RequestLogOptions {
   /** Whether responses and connections are printed too. */
   readonly verbose: boolean;
   readonly format: "text" | "json";
-  /** Whether the output is a terminal. Data from clients is escaped on a terminal, and exact otherwise. */
-  readonly terminal: boolean;
+  /** The width of a terminal, where data from clients is escaped; without it, as into a file, it is exact. */
   readonly columns?: () => number;
   /** Whether credentials (Authorization, Cookie and the like) are printed; by default only their length is. */
   readonly showCredentials: boolean;
@@ -38,33 +37,45 @@ export function requestLog(writer: BatchWriter, options: RequestLogOptions): Obs
 }
 
 function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
-  const { verbose, terminal, now = Date.now } = options;
-  const message = terminal ? printSafely : printExactly;
-  const mask = options.showCredentials ? (text: string) => text : maskCredentials;
+  const { verbose, columns, now = Date.now } = options;
   const banners = new Banners(verbose, now);
+  const mask = maskerOf(options);
+  const message = (banner: string, head: string, content: Uint8Array) => {
+    if (columns === undefined) {
+      const end = content.length > 0 && content.at(-1) !== LF ? "\n" : "";
+      // A head is ASCII except for obs-text, which must not be encoded a second time.
+      const exact = Buffer.byteLength(head) === head.length ? head : Buffer.from(head, "latin1");
+      return writer.print(banner, exact, content, end);
+    }
+    const text = escapeText(octetsToText(head + octetString(content), escapeOctet));
+    writer.print(banner, text, text === "" || text.endsWith("\n") ? "" : "\n");
+  };
   return {
     opened: (id, peer) => banners.opened(id, peer),
     request: (id, request, content, trailers) => {
-      message(writer, banners.banner("REQUEST", id), mask(request.text), content);
-      if (trailers.size > 0) message(writer, "-----TRAILERS-----\n", mask(trailers.lines), NO_BYTES);
+      message(banners.banner("REQUEST", id), mask(request.text), content);
+      if (trailers.size > 0) message("-----TRAILERS-----\n", mask(trailers.lines), NO_BYTES);
     },
     refused: (id, error, head, rest, position) => {
       // What is refused before it was read takes one line.
-      if (head.length + rest.length > 0) {
-        message(writer, banners.banner("REQUEST", id), mask(head), maskBytes(rest, mask));
-      }
-      const explained = options.explain?.(error, rest, position) ?? "";
-      const refused = `refused: ${describe(error, terminal)}`;
-      writer.print(`${wrapMessage(refused, options.columns?.())}\n${explained}`);
+      if (head.length + rest.length > 0) message(banners.banner("REQUEST", id), mask(head), maskBytes(rest, mask));
+      const { status, message: detail, rule, offset } = error;
+      const where = withRule(offset === undefined ? `${status}` : `${status} at octet ${offset}`, rule);
+      const refused = `refused: ${where}: ${columns === undefined ? detail : escapeText(detail)}`;
+      writer.print(wrapMessage(refused, columns?.()), "\n", options.explain?.(error, rest, position) ?? "");
     },
     response: (id, octets, status) => {
-      message(writer, status === undefined ? "" : banners.banner("RESPONSE", id), "", octets);
+      message(status === undefined ? "" : banners.banner("RESPONSE", id), "", octets);
     },
     closed: (id, reason, requests) => {
       banners.closed(id);
       if (verbose) writer.print(`connection ${id} closed ${reason} after ${counted(requests, "request")}\n`);
     },
   };
+}
+
+function maskerOf({ showCredentials }: RequestLogOptions): (text: string) => string {
+  return showCredentials ? (text) => text : maskCredentials;
 }
 
 /** Formats the lines above messages: plain for a single client, with connection and time once two are connected. */
@@ -109,30 +120,9 @@ function maskBytes(bytes: Uint8Array, mask: (text: string) => string): Uint8Arra
   return masked === text ? bytes : Buffer.from(masked, "latin1");
 }
 
-function describe({ status, message, rule, offset }: HttpError, terminal: boolean): string {
-  const where = [offset === undefined ? "" : ` at octet ${offset}`, rule === undefined ? "" : ` (${rule})`].join("");
-  return `${status}${where}: ${terminal ? escapeText(message) : message}`;
-}
-
-/** Formats a message octet by octet, with a line end if it has none. */
-function printExactly(writer: BatchWriter, banner: string, head: string, content: Uint8Array): void {
-  const end = content.length > 0 && content[content.length - 1] !== LF ? "\n" : "";
-  // A head is ASCII except for obs-text, which must not be encoded a second time.
-  if (Buffer.byteLength(head) === head.length) writer.print(banner + head, content, end);
-  else {
-    writer.print(banner, Buffer.from(head, "latin1"));
-    if (content.length > 0) writer.print("", content, end);
-  }
-}
-
-function printSafely(writer: BatchWriter, banner: string, head: string, content: Uint8Array): void {
-  const text = new ContentText();
-  const shown = escapeText(octetsToText(head)) + text.add(content) + text.end();
-  writer.print(banner + shown + (shown === "" || shown.endsWith("\n") ? "" : "\n"));
-}
-
-function jsonLog(writer: BatchWriter, { now = Date.now, showCredentials }: RequestLogOptions): Observer {
-  const mask = showCredentials ? (text: string) => text : maskCredentials;
+function jsonLog(writer: BatchWriter, options: RequestLogOptions): Observer {
+  const { now = Date.now, showCredentials } = options;
+  const mask = maskerOf(options);
   const print = (event: string, connection: number, members: Record<string, unknown>) => {
     writer.print(logLine(event, { connection, ...members }, now()));
   };

@@ -6,7 +6,7 @@
  * listener on loopback. Closing the plain sockets ends both sides whatever the client does.
  */
 
-import { nextReadSize, writeAll } from "../bytes.ts";
+import { type Listener, nextReadSize, type Socket, writeAll } from "../bytes.ts";
 import { HttpError } from "../http_message.ts";
 import { closeAll } from "./accepted.ts";
 import { hadLeft, scarcity } from "./errors.ts";
@@ -32,41 +32,38 @@ interface TlsIdentity {
   readonly key: string;
 }
 
+/** How long connecting to the inner listener may take: another program may have filled its queue. */
+const LINK_MS = 5000;
+
 /** Accepts clients on a plain listener, and speaks TLS with them. */
-export class TlsRelay implements Deno.Listener {
+export class TlsRelay implements Listener {
   readonly #public: Deno.Listener;
+  #identity: TlsIdentity;
   #inner: Deno.TlsListener;
-  /** Earlier inner listeners, of which the last client may still be on its way to one. */
-  readonly #retired: Deno.TlsListener[] = [];
-  #closed = false;
-  /** Whether a connection to the inner listener is being made. It may be accepted before connecting resolves. */
-  #linking = false;
-  /** Inner connections accepted meanwhile: the expected one, or another program's. */
-  #early: Deno.TlsConn[] = [];
+  /** Takes the inner listener's place for the next client. */
+  #next: Deno.TlsListener | undefined;
   /** A client that was accepted while the system lacked descriptors for the inner connection. */
   #kept: Deno.TcpConn | undefined;
-  /** Continues accepting inner connections after one could not be accepted. */
-  #resume: (() => void) | undefined;
-  /** The port of the expected inner connection, and the promise that waits for it. */
-  #awaited: { readonly port: number; readonly accepted: PromiseWithResolvers<Deno.TlsConn> } | undefined;
+  #closed = false;
 
   /** @throws {Error} If certificate and key do not match. */
   constructor(listener: Deno.Listener, identity: TlsIdentity) {
     this.#public = listener;
-    this.#inner = this.#listen(identity);
+    this.#identity = identity;
+    this.#inner = listenTls(identity);
   }
 
   /**
-   * Uses another certificate for the connections from now on; open ones go on with theirs.
+   * Uses another certificate for the connections from now on; open ones, and one on its way, go on with theirs.
    *
    * @throws {Error} If certificate and key do not match. Then nothing has changed.
    */
   renew(identity: TlsIdentity): void {
     if (this.#closed) return;
-    const next = this.#listen(identity);
-    this.#retired.push(this.#inner);
-    this.#inner = next;
-    if (!this.#linking && this.#awaited === undefined) this.#closeRetired();
+    const next = listenTls(identity);
+    this.#next?.close();
+    this.#next = next;
+    this.#identity = identity;
   }
 
   get addr(): Deno.Addr {
@@ -80,92 +77,49 @@ export class TlsRelay implements Deno.Listener {
   async accept(): Promise<RelayedConn> {
     const outer = this.#kept ?? await this.#public.accept() as Deno.TcpConn;
     this.#kept = undefined;
+    if (this.#next !== undefined) {
+      this.#inner.close();
+      this.#inner = this.#next;
+      this.#next = undefined;
+    }
     let link: Deno.TcpConn | undefined;
     try {
-      this.#linking = true;
-      link = await Deno.connect({ hostname: "127.0.0.1", port: (this.#inner.addr as Deno.NetAddr).port });
-      const accepted = Promise.withResolvers<Deno.TlsConn>();
-      this.#awaited = { port: (link.localAddr as Deno.NetAddr).port, accepted };
-      this.#linking = false;
-      for (const conn of this.#early.splice(0)) this.#admit(conn);
-      this.#resume?.();
-      return new RelayedConn(outer, link, await accepted.promise);
+      const { port } = this.#inner.addr as Deno.NetAddr;
+      link = await Deno.connect({ hostname: "127.0.0.1", port, signal: AbortSignal.timeout(LINK_MS) });
+      return new RelayedConn(outer, link, await otherEnd(link, this.#inner));
     } catch (error) {
       link?.close();
       if (!this.#closed && scarcity(error) === "descriptors") this.#kept = outer;
-      else outer.close();
+      else {
+        outer.close();
+        this.renew(this.#identity);
+      }
       throw error;
-    } finally {
-      this.#linking = false;
-      this.#awaited = undefined;
-      this.#closeRetired();
     }
   }
 
   close(): void {
     this.#closed = true;
-    this.#public.close();
-    this.#inner.close();
-    this.#closeRetired();
-    this.#resume?.();
-    this.#kept?.close();
-    for (const conn of this.#early.splice(0)) conn.close();
-    this.#awaited?.accepted.reject(new Deno.errors.Interrupted("The listener is closed"));
+    for (const each of [this.#public, this.#inner, this.#next, this.#kept]) each?.close();
   }
+}
 
-  ref(): void {
-    this.#public.ref();
-  }
+function listenTls(identity: TlsIdentity): Deno.TlsListener {
+  const alpnProtocols = ["http/1.1", "http/1.0"];
+  return Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...identity, alpnProtocols });
+}
 
-  unref(): void {
-    this.#public.unref();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<RelayedConn> {
-    for (;;) yield await this.accept();
-  }
-
-  #listen(identity: TlsIdentity): Deno.TlsListener {
-    const alpnProtocols = ["http/1.1", "http/1.0"];
-    const inner = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...identity, alpnProtocols });
-    this.#acceptInner(inner);
-    return inner;
-  }
-
-  #closeRetired(): void {
-    for (const inner of this.#retired.splice(0)) inner.close();
-  }
-
-  async #acceptInner(inner: Deno.TlsListener): Promise<void> {
-    for (;;) {
-      let conn: Deno.TlsConn;
-      try {
-        conn = await inner.accept();
-      } catch (error) {
-        if (this.#closed || error instanceof Deno.errors.BadResource) return;
-        // Another program that has left again is ignored.
-        if (hadLeft(error)) continue;
-        this.#awaited?.accepted.reject(error);
-        if (inner !== this.#inner) return;
-        await new Promise<void>((resolve) => this.#resume = resolve);
-        continue;
-      }
-      this.#admit(conn);
-    }
-  }
-
-  /** Passes on the expected inner connection. One from another port belongs to another program, and is closed. */
-  #admit(conn: Deno.TlsConn): void {
-    const { port } = conn.remoteAddr as Deno.NetAddr;
-    if (port === this.#awaited?.port) {
-      this.#awaited.accepted.resolve(conn);
-      this.#awaited = undefined;
-    } else if (this.#linking) this.#early.push(conn);
-    else conn.close();
+/** Accepts the other end of a connection of this machine. One from another port belongs to another program. */
+async function otherEnd<Conn extends Deno.Conn>(
+  { localAddr }: Deno.TcpConn,
+  listener: { accept(): Promise<Conn> },
+): Promise<Conn> {
+  for (;;) {
+    const conn = await listener.accept().catch((error) => {
+      if (!hadLeft(error)) throw error;
+    });
+    if ((conn?.remoteAddr as Deno.NetAddr | undefined)?.port === localAddr.port) return conn as Conn;
+    conn?.close();
   }
 }
 
@@ -178,17 +132,10 @@ export async function startTls(outer: Deno.TcpConn, options: Deno.StartTlsOption
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const inner = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
     opened.push(inner);
-    for (;;) {
-      const link = await listener.accept();
-      opened.push(link);
-      // One from another port belongs to another program.
-      if ((link.remoteAddr as Deno.NetAddr).port !== (inner.localAddr as Deno.NetAddr).port) {
-        link.close();
-        continue;
-      }
-      inner.setNoDelay();
-      return new RelayedConn(outer, link, await Deno.startTls(inner, options), "server");
-    }
+    const link = await otherEnd(inner, listener);
+    opened.push(link);
+    inner.setNoDelay();
+    return new RelayedConn(outer, link, await Deno.startTls(inner, options), "server");
   } catch (error) {
     closeAll(...opened);
     throw error;
@@ -201,7 +148,7 @@ export async function startTls(outer: Deno.TcpConn, options: Deno.StartTlsOption
  * Octets count as written once the client's own socket has taken them, as on a plain connection, but for the last ones:
  * {@linkcode closeWrite} waits for them, {@linkcode close} drops what is on the way.
  */
-class RelayedConn implements Deno.Conn {
+class RelayedConn implements Socket {
   readonly #outer: Deno.TcpConn;
   readonly #link: Deno.TcpConn;
   readonly #tls: Deno.TlsConn;
@@ -242,14 +189,6 @@ class RelayedConn implements Deno.Conn {
 
   get localAddr(): Deno.Addr {
     return this.#outer.localAddr;
-  }
-
-  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#tls.readable;
-  }
-
-  get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
-    return this.#tls.writable;
   }
 
   /**
@@ -305,18 +244,6 @@ class RelayedConn implements Deno.Conn {
 
   close(): void {
     closeAll(this.#outer, this.#link, this.#tls);
-  }
-
-  ref(): void {
-    this.#outer.ref();
-  }
-
-  unref(): void {
-    this.#outer.unref();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 
   /** Passes on what the client sends, unless it is plain HTTP. A TLS handshake never begins with a letter. */

@@ -1,7 +1,7 @@
 /** Taps on listeners and connections: they report events in user space. With TLS, octets are the decrypted ones. */
 
 import { addressText, socketAddress } from "../address.ts";
-import { counted } from "../bytes.ts";
+import { counted, type Listener, type Socket } from "../bytes.ts";
 import type { End, EventCounter, Seen, TrafficEvent, TrafficListener } from "../traffic.ts";
 
 /** Returns the monotonic time in microseconds since the program's start. */
@@ -12,10 +12,10 @@ export const SINCE_START: Microseconds = (): number => Math.round(performance.no
 
 /** Taps all connections of a listener, at the server's end. They are numbered from 1 in the order of acceptance. */
 export function tappedListener(
-  socket: Deno.Listener,
+  socket: Listener,
   listener: TrafficListener,
   now: Microseconds = SINCE_START,
-): Deno.Listener {
+): Listener {
   const { accept } = socket;
   let accepted = 0;
   return Object.assign(socket, {
@@ -30,13 +30,13 @@ export function tappedListener(
  * @param end The end of it that this program holds.
  */
 export function tapped(
-  conn: Deno.Conn,
+  conn: Socket,
   end: End,
   connection: number,
   listener: TrafficListener,
   now: Microseconds = SINCE_START,
-): Deno.Conn {
-  const { read, write, closeWrite, close, handshake } = conn as Deno.TlsConn;
+): Socket {
+  const { read, write, closeWrite, close, handshake } = conn;
   let isOpen = false;
   let isClosed = false;
   /** The ends that have closed their side, in order. */

@@ -3,6 +3,7 @@ import { Pairing } from "../../lib/exchange.ts";
 import type { Message } from "../../lib/exchange.ts";
 import { BatchWriter } from "../../lib/batch_writer.ts";
 import { ExchangeLines, Printer, requestFindings, responseFindings } from "../../lib/relay/printer.ts";
+import { Relayed } from "./relayed.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 function exchangeOf(request: string, response: string): { request: Message; response: Message } {
@@ -13,7 +14,7 @@ function exchangeOf(request: string, response: string): { request: Message; resp
   return { request: messages[0], response: messages[1] };
 }
 
-const CHANGE = { start: 0, from: "localhost:9997", to: "api.example" };
+const CHANGE = { start: 0, from: "localhost:9997", to: "api.example", isAccepted: true };
 
 const origins: [origin: string, found: boolean][] = [
   ["http://localhost:9997", true],
@@ -52,24 +53,44 @@ for (const [fields, host, texts] of responses) {
   });
 }
 
+/** A printer, and what it has printed. */
+function printing(terminal: boolean): { observer: Printer["observer"]; printed: () => Promise<string> } {
+  let text = "";
+  const decoder = new TextDecoder();
+  const writer = new BatchWriter({
+    write: (bytes) => {
+      text += decoder.decode(bytes, { stream: true });
+      return Promise.resolve(bytes.length);
+    },
+  });
+  const { observer } = new Printer(writer, {
+    secure: false,
+    verbose: false,
+    columns: terminal ? () => Infinity : undefined,
+    showCredentials: false,
+    explanation: () => "",
+    fault: () => "",
+  });
+  return { observer, printed: () => writer.flush().then(() => text) };
+}
+
+Deno.test("behind a broken request, each changed Host is printed on a line of its own", async () => {
+  const { observer, printed } = printing(false);
+  await using relay = new Relayed({ observer });
+  const { client, upstream } = await relay.sent("GET /| HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  for (const target of ["/b", "/c", "/d"]) {
+    await upstream.until("\r\n\r\n");
+    await upstream.send("HTTP/1.1 204 No Content\r\n\r\n");
+    await client.receive();
+    await client.send(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  }
+  await upstream.until("\r\n\r\n");
+  assert.equal((await printed()).split("\nHost: localhost -> api.example\n").length - 1, 4);
+});
+
 for (const terminal of [false, true]) {
   Deno.test(`a message begins on a line of its own, and its content goes on in one: terminal ${terminal}`, async () => {
-    let printed = "";
-    const decoder = new TextDecoder();
-    const writer = new BatchWriter({
-      write: (bytes) => {
-        printed += decoder.decode(bytes, { stream: true });
-        return Promise.resolve(bytes.length);
-      },
-    });
-    const { observer } = new Printer(writer, {
-      secure: false,
-      verbose: false,
-      terminal,
-      showCredentials: false,
-      explanation: () => "",
-      fault: () => "",
-    });
+    const { observer, printed } = printing(terminal);
     const pairing = new Pairing((event) => observer.exchange?.(1, event));
     const request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
     // So much is shown as it comes.
@@ -85,10 +106,9 @@ for (const terminal of [false, true]) {
     pairing.octets("request", wireOctets(request));
     await new Promise((resolve) => setTimeout(resolve, 0));
     observer.closed?.(1, "by the client", 2);
-    await writer.flush();
     const [asked, answered] = ["REQUEST", "RESPONSE"].map((what) => `-----${what}-----\n`);
     assert.equal(
-      printed.replaceAll("\r\n", "\n"),
+      (await printed()).replaceAll("\r\n", "\n"),
       `${asked}${request}${answered}${head}${start}-----b\n${asked}${request}`.replaceAll("\r\n", "\n"),
     );
   });

@@ -8,6 +8,8 @@ import { requestOf } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 const NO_BYTES = new Uint8Array(0);
+/** A terminal of any width. */
+const TERMINAL = { columns: () => Infinity };
 const MIDNIGHT = new Date(2026, 0, 1).getTime();
 
 /** Returns the output, one character per octet. */
@@ -23,7 +25,6 @@ async function printed(options: Partial<RequestLogOptions>, events: (log: Observ
     requestLog(writer, {
       verbose: false,
       format: "text",
-      terminal: false,
       showCredentials: false,
       now: () => MIDNIGHT,
       ...options,
@@ -48,7 +49,7 @@ Deno.test("a request is printed byte for byte where it is piped", async () => {
 });
 
 Deno.test("a request is printed escaped where it goes to a terminal", async () => {
-  const text = await printed({ terminal: true }, (log) => {
+  const text = await printed(TERMINAL, (log) => {
     log.request!(1, requestOf("PUT /a HTTP/1.1\r\nHost: b\r\n\r\n"), wireOctets('{"a":"\x1b[2J\r"}'), Fields.EMPTY);
   });
   assert.equal(text, '-----REQUEST-----\nPUT /a HTTP/1.1\nHost: b\n\n{"a":"\\x1b[2J\\r"}\n');
@@ -65,7 +66,7 @@ Deno.test("an invalid request is printed up to the error, with the error", async
   const error = new HttpError(400, "Saw \x1b", { rule: "RFC 9112 §2.2", offset: 3 });
   const exact = await printed({}, (log) => log.refused!(1, error, "", wireOctets("GET\x1b"), 0));
   assert.equal(exact, "-----REQUEST-----\nGET\x1b\nrefused: 400 at octet 3 (RFC 9112 \xc2\xa72.2): Saw \x1b\n");
-  const safe = await printed({ terminal: true }, (log) => log.refused!(1, error, "", wireOctets("GET\x1b"), 0));
+  const safe = await printed(TERMINAL, (log) => log.refused!(1, error, "", wireOctets("GET\x1b"), 0));
   assert.equal(safe, "-----REQUEST-----\nGET\\x1b\nrefused: 400 at octet 3 (RFC 9112 \xc2\xa72.2): Saw \\x1b\n");
 });
 
@@ -76,7 +77,7 @@ Deno.test("what is refused before anything was read is one line", async () => {
 
 Deno.test("on a terminal, lines on refused messages break between words", async () => {
   const error = new HttpError(400, "A sentence of words", { rule: "R", offset: 3 });
-  const text = await printed({ terminal: true, columns: () => 20 }, (log) => {
+  const text = await printed({ columns: () => 20 }, (log) => {
     log.refused!(1, error, "", wireOctets("GET"), 0);
   });
   assert.equal(text, "-----REQUEST-----\nGET\nrefused: 400 at\noctet 3 (R): A\nsentence of words\n");
@@ -197,7 +198,7 @@ Deno.test("credentials are printed as their length, in text and JSON, for valid 
     log.refused!(1, new HttpError(400, "No"), "", wireOctets(head), 0);
     log.refused!(1, new HttpError(400, "No"), head, NO_BYTES, 0);
   };
-  for (const options of [{}, { terminal: true }, { format: "json", verbose: true }] as const) {
+  for (const options of [{}, TERMINAL, { format: "json", verbose: true }] as const) {
     const text = await printed(options, events);
     assert.doesNotMatch(text, /s3cret/, JSON.stringify(options));
     assert.match(text, /Authorization: Bearer \(6 octets\)/);

@@ -254,26 +254,51 @@ Deno.test("a client that reads nothing is cut off over TLS too", async () => {
   await server.shutdown();
 });
 
-Deno.test("another program on the inner port is disconnected", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+/** Makes the next inner listeners known to the test. */
+function innerPorts(): { readonly ports: number[]; [Symbol.dispose](): void } {
+  const { listenTls } = Deno;
   const ports: number[] = [];
-  const listenTls = Deno.listenTls;
   Deno.listenTls = (options) => {
     const inner = listenTls(options);
     ports.push((inner.addr as Deno.NetAddr).port);
     return inner;
   };
-  const relay = new TlsRelay(listener, { cert: file("cert"), key: file("key") });
-  Deno.listenTls = listenTls;
-  const accepting = relay.accept();
+  return { ports, [Symbol.dispose]: () => Object.assign(Deno, { listenTls }) };
+}
+
+Deno.test("another program on the inner port is disconnected, and the next client served", async () => {
+  using inner = innerPorts();
+  const { server, secure } = tlsServer();
   const answer = async () => {
-    using conn = await Deno.connectTls({ hostname: "127.0.0.1", port: ports[0], caCerts: [file("ca")] });
+    using conn = await Deno.connectTls({ hostname: "127.0.0.1", port: inner.ports[0], caCerts: [file("ca")] });
     await conn.write(new TextEncoder().encode(GET));
     return await conn.read(new Uint8Array(1000));
   };
-  assert.equal(await answer().catch(() => null), null);
+  const answers = Array.from({ length: 20 }, () => answer().catch(() => null));
+  (await Deno.connect({ hostname: "127.0.0.1", port: inner.ports[0] })).close();
+  const { peer } = await secure();
+  assert.equal((await peer.exchange(GET)).content, "ok");
+  assert.deepEqual(await Promise.all(answers), Array(20).fill(null));
+  peer.close();
+  await server.shutdown();
+});
+
+Deno.test("after an inner connection that failed, the next client gets another inner listener", async () => {
+  using inner = innerPorts();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const relay = new TlsRelay(listener, { cert: file("cert"), key: file("key") });
+  const { connect } = Deno;
+  using client = await connect({ hostname: "127.0.0.1", port: (listener.addr as Deno.NetAddr).port });
+  Object.assign(Deno, { connect: () => Promise.reject(new Error("timed out")) });
+  await assert.rejects(relay.accept(), /timed out/);
+  Object.assign(Deno, { connect });
+  assert.equal(await client.read(new Uint8Array(1)), null);
+  using next = await connect({ hostname: "127.0.0.1", port: (listener.addr as Deno.NetAddr).port });
+  const conn = await relay.accept();
+  assert.equal((conn.remoteAddr as Deno.NetAddr).port, next.localAddr.port);
+  assert.equal(inner.ports.length, 2);
+  conn.close();
   relay.close();
-  await assert.rejects(accepting);
 });
 
 Deno.test("certificate and key that do not fit together are refused", () => {
@@ -296,7 +321,7 @@ Deno.test("an inner listener that fails for an unknown reason keeps neither the 
   Object.assign(Deno, { listenTls: () => failing });
   try {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    using relay = new TlsRelay(listener, { cert: file("cert"), key: file("key") });
+    const relay = new TlsRelay(listener, { cert: file("cert"), key: file("key") });
     const { port } = listener.addr as Deno.NetAddr;
     for (let clients = 0; clients < 2; clients++) {
       using client = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -304,6 +329,7 @@ Deno.test("an inner listener that fails for an unknown reason keeps neither the 
       assert.equal(await client.read(new Uint8Array(1)), null);
     }
     assert(attempts <= 4);
+    relay.close();
   } finally {
     Object.assign(Deno, { listenTls });
   }

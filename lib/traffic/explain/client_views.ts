@@ -1,5 +1,6 @@
 /** The views at a client's end: the last exchange explained, the transcript of a raw one, the life of connections. */
 
+import type { Socket } from "../../bytes.ts";
 import { Explainer, type Explanation } from "../../exchange.ts";
 import { FALLBACK_COLUMNS } from "../../limits.ts";
 import { type Painter, terminalColumns } from "../../terminal.ts";
@@ -31,7 +32,7 @@ interface ClientViewsOptions {
 
 /** The views of the traffic. Each listens to the tap, which exists only if there is a view. */
 interface ClientViews {
-  readonly tap: ((conn: Deno.Conn) => Deno.Conn) | undefined;
+  readonly tap: ((conn: Socket) => Socket) | undefined;
   readonly explain: LastExchange;
   readonly raw: Transcript;
   /** Shows what is accepted in responses, though it breaks a rule. */

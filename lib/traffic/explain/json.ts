@@ -1,5 +1,6 @@
 /** Explanations as JSON for programs, one line an exchange. The keys are listed in `.github/ARCHITECTURE.md`. */
 
+import { withRule } from "../../bytes.ts";
 import type { Exchange, Explanation } from "../../exchange.ts";
 import { MAX_WAITING_IN_TURN } from "../../limits.ts";
 import type { MessagesView } from "./messages.ts";
@@ -74,7 +75,7 @@ function messageOf(explanation: Explanation, { tcp, ...origin }: MessagePlace, a
     fields: Array.from(head?.fields ?? [], (line) => line.map(octetsForJson)),
     contentLength: contentOctets,
     whole: state === "whole",
-    findings: findings.map(({ text, rule }) => rule === undefined ? text : `${text} (${rule})`),
+    findings: findings.map(({ text, rule }) => withRule(text, rule)),
     fault: fault === undefined ? null : {
       cause: fault.code,
       rule: fault.rule,

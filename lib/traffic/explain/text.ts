@@ -1,6 +1,6 @@
 /** Formats explanations as text, in which everything from a peer is escaped: octets, labels, a caret under a fault. */
 
-import { counted, octetString } from "../../bytes.ts";
+import { counted, octetString, withRule } from "../../bytes.ts";
 import {
   degreeSentence,
   type Direction,
@@ -63,7 +63,7 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
     for (const line of shown) lines.push(line);
   }
   for (const { text, rule } of findings) {
-    lines.push(...sentence("=>", `${escapeText(text)}${section(rule)}`, sentenceWidth));
+    lines.push(...sentence("=>", withRule(escapeText(text), rule), sentenceWidth));
   }
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
@@ -136,7 +136,7 @@ function faultWords({ kind }: Explanation, fault: Fault, options: ExplainTextOpt
 }
 
 function degreeLines(seen: string, degree: Degree, width: number | undefined, painter: Painter): string[] {
-  const text = `${escapeText(degreeSentence(seen, degree))}${section(degree.rule)}`;
+  const text = withRule(escapeText(degreeSentence(seen, degree)), degree.rule);
   return sentence("!!", text, width, (mark) => painter("red", mark));
 }
 
@@ -168,10 +168,6 @@ function describeReading({ start, end, next, missing }: Reading): string {
   if (next === "") return `${content}, then nothing`;
   const line = /^(?:\r?\n)*[^\n]*?(?=\r?\n|$)/.exec(next)![0];
   return `${content}, then "${readable(line)}${line.length < next.length ? "…" : ""}"`;
-}
-
-function section(rule: string | undefined): string {
-  return rule === undefined ? "" : ` (${rule})`;
 }
 
 /** Formats a row with its credentials masked: wrapped octets on the left, the label on the right, and its parts below. */

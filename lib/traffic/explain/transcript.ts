@@ -1,6 +1,6 @@
 /** A raw exchange as text: what was sent and received, when, and what the rules say of it. */
 
-import { counted, octetString } from "../../bytes.ts";
+import { counted, octetString, withRule } from "../../bytes.ts";
 import type { RawResult } from "../../exit_code.ts";
 import { SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
 import { escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
@@ -229,5 +229,5 @@ function predictionLines(explanation: Explanation, width: number): string[] {
 /** An error's words as the rest of a sentence. */
 function described(detail: string, rule: string | undefined): string {
   const text = /^(?!Host\b)[A-Z][a-z]* /.test(detail) ? detail[0].toLowerCase() + detail.slice(1) : detail;
-  return escapeText(rule === undefined || rule === "" ? text : `${text} (${rule})`);
+  return escapeText(withRule(text, rule || undefined));
 }
