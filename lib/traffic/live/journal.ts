@@ -2,7 +2,7 @@
 
 import { type Direction, finalResponse } from "../../exchange.ts";
 import type { MessageLimits } from "../../limits.ts";
-import type { EventCounter, Opened, SocketAddress, TrafficEvent } from "../../traffic.ts";
+import type { Opened, SocketAddress, TrafficEvent, TrafficListener } from "../../traffic.ts";
 import { FAIR_TURNS } from "../../turns.ts";
 import { SINCE_START } from "../tap.ts";
 import { History } from "./history.ts";
@@ -74,8 +74,6 @@ export class Journal {
   #asking: Promise<void> | undefined;
   /** What the table did for exchanges whose responses are not there yet, in its order. */
   #reports: PendingReport[] = [];
-  /** What wrote to the table while it was asked for: its answer may be older. */
-  #meanwhile: (() => void)[] = [];
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -85,12 +83,9 @@ export class Journal {
     });
   }
 
-  readonly receive = (event: TrafficEvent): EventCounter | undefined => {
+  readonly receive: TrafficListener = (event) => {
     const { connection } = event;
-    if (event.end === "client") {
-      this.#receiveClient(event);
-      return undefined;
-    }
+    if (event.end === "client") return this.#receiveClient(event);
     const isAdmitted = this.#sampler.admits(connection, "bytes" in event ? event.bytes.length : 0, event.time);
     if (event.kind === "closed") this.#sampler.forget(connection);
     if (!isAdmitted) {
@@ -100,7 +95,7 @@ export class Journal {
     }
     if (event.kind === "opened") this.#open(event);
     const live = this.#connections.get(connection);
-    if (live === undefined) return undefined;
+    if (live === undefined) return;
     if (event.kind === "closed") {
       // There is no response to show its changes with.
       if (this.#reports.some((report) => report.connection === connection && report.how !== "read")) {
@@ -110,7 +105,6 @@ export class Journal {
     }
     this.#addServer(event, live);
     if (event.kind === "opened") this.#join(live);
-    return undefined;
   };
 
   /**
@@ -131,6 +125,8 @@ export class Journal {
       : [content === undefined ? [name, null] as const : rowOf(content)];
     const isWhole = name === undefined && !wrote;
     if (isWhole && rows === undefined) return;
+    // The answer may have it, or not.
+    if (wrote && this.#asking !== undefined) this.#followed = false;
     this.#reports.push({ connection, exchange, how, rows, isWhole });
   };
 
@@ -215,7 +211,6 @@ export class Journal {
     const index = this.#reports.findIndex((one) => one.connection === connection && one.exchange === exchange);
     if (index < 0) return [];
     const [{ rows, isWhole, how }] = this.#reports.splice(index, 1);
-    const created = how === "created" ? true : how === "removed" ? false : undefined;
     if (rows === undefined) {
       this.#followed = false;
       return [];
@@ -227,39 +222,32 @@ export class Journal {
     }
     if (isWhole && this.#table.large) return [];
     const gone = isWhole ? this.#table.rows.filter(([name]) => !names.has(name)) : [];
-    return [...gone.map(([name]) => [name, null] as const), ...rows].filter((row) => {
-      const apply = () => this.#table.apply(row, created);
-      if (this.#asking !== undefined) this.#meanwhile.push(apply);
-      return apply();
-    });
+    return [...gone.map(([name]) => [name, null] as const), ...rows].filter((row) => this.#table.apply(row, how));
   }
 
   async #ask(askTable: NonNullable<JournalOptions["askTable"]>): Promise<void> {
-    this.#meanwhile = [];
     this.#followed = true;
     try {
-      const before = [...this.#reports];
-      const { rows, total } = await askTable();
+      const answer = await askTable();
       const shown: ShownRow[] = [];
-      for (const row of rows ?? []) {
+      for (const row of answer.rows ?? []) {
         shown.push(rowOf(row));
         await FAIR_TURNS.yieldIfBusy();
       }
-      // The answer includes what these reports say.
-      for (const report of before) Object.assign(report, { rows: [], isWhole: false });
-      this.#table.reset(rows && shown, total);
-      for (const apply of this.#meanwhile.splice(0)) apply();
+      // Something has written to the table meanwhile: a later tick asks for it again.
+      if (!this.#followed) return;
+      // The answer includes what was reported before.
+      this.#reports = [];
+      this.#table.reset(answer.rows && shown, answer.total);
+      const { rows, total, large } = this.#table;
+      const time = SINCE_START();
+      this.history.add({ kind: "table", time, connection: 0, end: "server", rows, total, large });
     } catch (error) {
       this.#followed = false;
       this.#options.failed?.(error);
     } finally {
       this.#asking = undefined;
     }
-    // Something unseen may have written to the table meanwhile: a later tick asks for it again.
-    if (!this.#followed) return;
-    const { rows, total, large } = this.#table;
-    const time = SINCE_START();
-    this.history.add({ kind: "table", time, connection: 0, end: "server", rows, total, large });
   }
 }
 

@@ -48,17 +48,17 @@ export class ShownTable {
   /**
    * Changes a row. Returns whether anything changed.
    *
-   * @param created Whether the row was new, as far as that is known; false for one that was removed.
+   * @param how Whether it was `created`, `removed`, or what else happened to it.
    */
-  apply(row: ShownRow, created: boolean | undefined): boolean {
+  apply(row: ShownRow, how: string): boolean {
     const [name, cells] = row;
     const known = this.#rows.get(name) ?? undefined;
     if (cells === null) {
-      if (known === undefined && !(this.large && created === false)) return false;
+      if (known === undefined && !(this.large && how === "removed")) return false;
       this.total--;
     } else {
       if (known !== undefined && isSame(known, cells)) return false;
-      if (known === undefined && (!this.large || created)) this.total++;
+      if (known === undefined && (!this.large || how === "created")) this.total++;
     }
     if (!this.large && cells !== null && known === undefined && this.#rows.size === PAGE_ROWS) {
       this.#rows.clear();
