@@ -108,23 +108,23 @@ export class Script {
       case "read":
       case "write":
         if (directionOf(event) === "request") return this.#send(connection, dialogue, event);
-        if (dialogue.received("recorded", event.bytes)) this.#cause = event.time;
+        if (dialogue.recorded.receive(event.bytes)) this.#cause = event.time;
         return undefined;
       case "fin":
         if (event.by === "client") {
           const pause = dialogue.unanswered ? Math.max(0, event.time - this.#cause) : 0;
           return { kind: "fin", connection, pause };
         }
-        if (dialogue.end("recorded", CLOSED_BY_SERVER)) this.#cause = event.time;
+        if (dialogue.recorded.end(CLOSED_BY_SERVER)) this.#cause = event.time;
         return undefined;
       case "missing":
         // Octets before the first start line are not replayed.
         if (event.why === "skipped") return undefined;
-        dialogue.end("recorded", `${event.octets} octets of the ${event.by} are missing in it`);
+        dialogue.recorded.end(`${event.octets} octets of the ${event.by} are missing in it`);
         return event.by === "client" ? { kind: "gap", connection } : undefined;
       case "closed":
         this.#dialogues.delete(connection);
-        dialogue.end("recorded", `the connection ${event.reason === "reset" ? "was reset" : `ended ${event.reason}`}`);
+        dialogue.recorded.end(`the connection ${event.reason === "reset" ? "was reset" : `ended ${event.reason}`}`);
         return { kind: "close", connection };
     }
   }
@@ -132,7 +132,7 @@ export class Script {
   /** Returns the last step of each connection that is open at the end of the recording. */
   *rest(): Generator<Step> {
     for (const [connection, dialogue] of this.#dialogues) {
-      dialogue.end("recorded", "the recording ends");
+      dialogue.recorded.end("the recording ends");
       yield { kind: "close", connection };
     }
     this.#dialogues.clear();
