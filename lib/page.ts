@@ -362,10 +362,7 @@ export async function openRecordedPage(
       keeps: history.last,
       recording: { name, date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC"), end, notes },
     },
-    endpointOf: (number) => {
-      const opened = traffic.opened(number);
-      return opened && { secure: opened.secure, host: opened.local.hostname, port: opened.local.port };
-    },
+    endpointOf: (number) => traffic.serverOf(number),
   });
 }
 

@@ -1,12 +1,13 @@
 /** A capture as a page shows it: what a journal would have kept, from a file that has ended. */
 
 import { Buffer } from "node:buffer";
+import type { Endpoint } from "../../address.ts";
 import type { Direction } from "../../exchange.ts";
 import { PAGE_HISTORY_BYTES } from "../../limits.ts";
 import { painterFor } from "../../terminal.ts";
 import type { End, Octets } from "../../traffic.ts";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
-import type { CaptureEvent, OpenedInCapture } from "../capture/reader.ts";
+import { type CaptureEvent, type OpenedInCapture, serverOf } from "../capture/reader.ts";
 import { History, OVERHEAD_CHARACTERS, weightOf } from "./history.ts";
 import { ShownTable } from "./shown_table.ts";
 import { Messages, type PageEvent } from "./page_events.ts";
@@ -50,9 +51,9 @@ export class RecordedTraffic {
     this.#maxEvents = maxEvents;
   }
 
-  /** The event that has a connection's addresses. */
-  opened(connection: number): OpenedInCapture | undefined {
-    return this.#connections.get(connection)?.opened;
+  serverOf(connection: number): Endpoint | undefined {
+    const opened = this.#connections.get(connection)?.opened;
+    return opened && serverOf(opened);
   }
 
   /** Receives an event; its octets are copied. */

@@ -118,9 +118,8 @@ export class Replayer {
     this.#live.clear();
   }
 
-  async #open({ connection, dialogue, server: { address, secure } }: Step & { kind: "open" }): Promise<void> {
-    const { to, open } = this.#options;
-    const raw = await open(to ?? { secure, host: address.hostname, port: address.port });
+  async #open({ connection, dialogue, server }: Step & { kind: "open" }): Promise<void> {
+    const raw = await this.#options.open(this.#options.to ?? server);
     const live = { connection, dialogue, raw, unsent: 0, unsentWhy: undefined, closing: false, late: false };
     this.#live.set(connection, live);
     this.#read(live);
@@ -172,10 +171,8 @@ export class Replayer {
 
   async #pause(microseconds: number): Promise<void> {
     if (this.#options.fast) return;
-    const until = this.#cause + microseconds / 1000;
-    for (let left = until - performance.now(); left > 0; left = until - performance.now()) {
-      await sleep(Math.min(left, MAX_TIMER_MS));
-    }
+    const left = this.#cause + microseconds / 1000 - performance.now();
+    if (left > 0) await sleep(Math.min(left, MAX_TIMER_MS));
   }
 
   async #send(live: Live, octets: Uint8Array): Promise<void> {
