@@ -11,10 +11,8 @@ import style from "../page/page.css" with { type: "text" };
 import html from "../page/page.html" with { type: "text" };
 import arrows from "../page/arrows.js" with { type: "text" };
 import copy from "../page/copy.js" with { type: "text" };
-import groups from "../page/groups.js" with { type: "text" };
 import lanes from "../page/lanes.js" with { type: "text" };
 import message from "../page/message.js" with { type: "text" };
-import octets from "../page/octets.js" with { type: "text" };
 import page from "../page/page.js" with { type: "text" };
 import place from "../page/place.js" with { type: "text" };
 import shown from "../page/shown.js" with { type: "text" };
@@ -22,7 +20,7 @@ import state from "../page/state.js" with { type: "text" };
 import table from "../page/table.js" with { type: "text" };
 import text from "../page/text.js" with { type: "text" };
 
-const SCRIPTS = { page, arrows, copy, groups, lanes, message, octets, place, shown, state, table, text };
+const SCRIPTS = { page, arrows, copy, lanes, message, place, shown, state, table, text };
 const STYLES = { page: style, lanes: lanesStyle, details };
 
 function file(type: string, content: string): HttpResponse {

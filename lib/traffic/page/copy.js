@@ -25,10 +25,10 @@ function dump(octets) {
 
 /** @type {Record<string, () => string>} */
 const FORMS = {
-  text: () => shownMessages.all.map(({ octets }) => new TextDecoder().decode(octets)).join("\n"),
-  hex: () => shownMessages.all.map(({ octets }) => dump(octets)).join("\n"),
-  curl: () => shownMessages.request?.labelled.curl ?? "",
-  raw: () => shownMessages.request?.labelled.raw ?? "",
+  text: () => shownMessages.map(({ octets }) => new TextDecoder().decode(octets)).join("\n"),
+  hex: () => shownMessages.map(({ octets }) => dump(octets)).join("\n"),
+  curl: () => shownMessages[0].labelled.curl ?? "",
+  raw: () => shownMessages[0].labelled.raw ?? "",
 };
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
