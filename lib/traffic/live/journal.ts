@@ -238,7 +238,7 @@ export class Journal {
       if (!this.#followed) return;
       // The answer includes what was reported before.
       this.#reports = [];
-      this.#table.reset(answer.rows && shown, answer.total);
+      this.#table.follow(shown, answer.total, answer.rows === undefined, true);
       const { rows, total, large } = this.#table;
       const time = SINCE_START();
       this.history.add({ kind: "table", time, connection: 0, end: "server", rows, total, large });

@@ -70,13 +70,13 @@ export class RecordedTraffic {
 
   /** Ends the file: fills the history. A connection without HTTP is one line of it. */
   finish(): void {
-    for (const { plain, events, opened } of this.#connections.values()) {
+    for (const { plain, events } of this.#connections.values()) {
       if (plain === undefined || events.length === 0) continue;
       let text = "";
       plain.end();
       plain.print((bytes) => text += new TextDecoder().decode(bytes));
       this.#release(events.splice(1));
-      events[0].event = { ...events[0].event, ...this.#place(opened), kind: "folded", reason: text.trim() };
+      events[0].event = { ...events[0].event, kind: "folded", reason: text.trim() };
     }
     const end = this.end ?? "server";
     for (const { event: shown, pieces } of this.#kept) {
@@ -104,14 +104,13 @@ export class RecordedTraffic {
   }
 
   #add(event: CaptureEvent, captured: Captured): void {
-    const { event: shown, bytes } = captured.messages.receive(event);
-    if ("bytes" in event) return this.#addOctets(event, { ...shown, ...this.#place(event) }, captured, bytes!);
-    const { kind } = event;
-    const isFolded = kind === "opened" && !event.startCaptured;
-    const isLeftOut = kind === "closed" && event.reason.startsWith("left out");
+    const { event: seen, bytes } = captured.messages.receive(event);
+    const shown = { ...seen, packet: event.origin.packet };
+    if ("bytes" in event) return this.#addOctets(event, shown, captured, bytes!);
+    const isFolded = event.kind === "opened" && !event.startCaptured;
+    const isLeftOut = event.kind === "closed" && event.reason.startsWith("left out");
     this.#keep({
       ...shown,
-      ...this.#place(event),
       ...isFolded && { kind: "folded", reason: "the start was not captured" },
       ...isLeftOut && { reason: `(${event.reason})` },
     }, captured);
@@ -141,10 +140,6 @@ export class RecordedTraffic {
     }
     const atEnd = this.end === "client" ? kind === "read" ? "write" : "read" : kind;
     captured.last[direction] = this.#keep({ ...shown, kind: atEnd }, captured, bytes);
-  }
-
-  #place({ time, connection, origin }: CaptureEvent): Pick<PageEvent, "time" | "connection" | "end" | "packet"> {
-    return { time, connection, end: this.end ?? "server", packet: origin.packet };
   }
 
   #keep(shown: PageEvent, { events }: Captured, bytes?: Uint8Array): KeptEvent | undefined {

@@ -31,13 +31,7 @@ export class ShownTable {
     return [...this.#rows];
   }
 
-  /** Starts with all rows, in the table's order; `undefined` if they are too long to be shown. */
-  reset(rows: readonly ShownRow[] | undefined, total: number): void {
-    const large = rows === undefined || total > PAGE_ROWS;
-    this.follow(large ? [] : rows, total, large, true);
-  }
-
-  /** Takes over what was said of another table. */
+  /** Takes over what was said of another table: all of it, or what has changed. */
   follow(rows: readonly ShownRow[], total: number, large: boolean, whole: boolean): void {
     if (whole || large && !this.large) this.#rows.clear();
     this.total = total;
@@ -57,7 +51,7 @@ export class ShownTable {
       if (known === undefined && !(this.large && how === "removed")) return false;
       this.total--;
     } else {
-      if (known !== undefined && isSame(known, cells)) return false;
+      if (known !== undefined && JSON.stringify(known) === JSON.stringify(cells)) return false;
       if (known === undefined && (!this.large || how === "created")) this.total++;
     }
     if (!this.large && cells !== null && known === undefined && this.#rows.size === PAGE_ROWS) {
@@ -117,8 +111,4 @@ function textOf(value: unknown): string {
 function cut(text: string, left = Infinity): string {
   const most = Math.max(0, Math.min(PAGE_VALUE_CHARACTERS, left));
   return text.length <= most ? text : `${text.slice(0, most)}…`;
-}
-
-function isSame(a: Cells, b: Cells): boolean {
-  return a.length === b.length && a.every(([name, value], i) => name === b[i][0] && value === b[i][1]);
 }
