@@ -31,7 +31,6 @@ interface FeedOptions {
 /** Characters of events that are sent to a page at a time, give or take one event. */
 const PIECE_CHARACTERS = 64 * 1024;
 
-/** Sends events to all open pages. */
 export class Feed {
   readonly #source: FeedSource;
   readonly #options: Required<FeedOptions>;

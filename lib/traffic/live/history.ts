@@ -14,7 +14,6 @@ interface HistoryEntry {
   readonly event: PageEvent;
   /** Its octets, if it is one of the server's reads and writes. */
   readonly bytes: Uint8Array | undefined;
-  /** Its size, counted against the history's limit. */
   readonly weight: number;
 }
 
@@ -67,7 +66,6 @@ export class History {
     this.onMore();
   }
 
-  /** The event of a number, if it is kept. */
   at(number: number): HistoryEntry | undefined {
     return this.#entries.get(number);
   }

@@ -10,7 +10,6 @@ import { Sampler } from "./sampler.ts";
 import { rowOf, rowsOf, type ShownRow, ShownTable } from "./shown_table.ts";
 import { Messages } from "./page_events.ts";
 
-/** A connection that goes on, at the server's end. */
 interface ServerEnd {
   readonly number: number;
   /** Both addresses, the same from either end. */
@@ -20,7 +19,6 @@ interface ServerEnd {
   readonly client: Record<Direction, number>;
 }
 
-/** The client's end of a connection. */
 interface ClientEnd {
   readonly key: string;
   /** The same connection at the server's end, once that has reported it. */
@@ -34,9 +32,8 @@ interface PendingReport {
   readonly connection: number;
   readonly exchange: number;
   readonly how: string;
-  /** The rows, but for those that a newer report has shown; `undefined` if they are too many. */
-  rows: ShownRow[] | undefined;
-  /** Whether they are the whole table. */
+  /** The rows, but for those that a newer report has shown. */
+  rows: ShownRow[];
   isWhole: boolean;
 }
 
@@ -48,7 +45,6 @@ interface JournalOptions {
   readonly askTable?: () => Promise<{ readonly rows: readonly string[] | undefined; readonly total: number }>;
   /** Whether the client's ends are those of a relay, whose connections to its server have its clients' numbers. */
   readonly relays?: boolean;
-  /** Receives why the table could not be asked. */
   readonly failed?: (error: unknown) => void;
   readonly sampler?: Sampler;
 }
@@ -96,13 +92,7 @@ export class Journal {
     if (event.kind === "opened") this.#open(event);
     const live = this.#connections.get(connection);
     if (live === undefined) return;
-    if (event.kind === "closed") {
-      // There is no response to show its changes with.
-      if (this.#reports.some((report) => report.connection === connection && report.how !== "read")) {
-        this.#followed = false;
-      }
-      this.#forget(connection);
-    }
+    if (event.kind === "closed") this.#forget(connection);
     this.#addServer(event, live);
     if (event.kind === "opened") this.#join(live);
   };
@@ -116,18 +106,14 @@ export class Journal {
     { name, content, how }: { readonly name?: string; readonly content?: string | Uint8Array; readonly how: string },
   ): void => {
     const wrote = how !== "read";
-    if (!this.#connections.has(connection)) {
-      if (wrote) this.#followed = false;
-      return;
+    let rows: ShownRow[] | undefined;
+    if (this.#connections.has(connection)) {
+      rows = name === undefined ? rowsOf(content!) : [content === undefined ? [name, null] : rowOf(content)];
     }
-    const rows = name === undefined
-      ? rowsOf(content!)
-      : [content === undefined ? [name, null] as const : rowOf(content)];
-    const isWhole = name === undefined && !wrote;
-    if (isWhole && rows === undefined) return;
-    // The answer may have it, or not.
-    if (wrote && this.#asking !== undefined) this.#followed = false;
-    this.#reports.push({ connection, exchange, how, rows, isWhole });
+    // It cannot be shown, or may be in the answer that the table is about to give.
+    if (wrote && (rows === undefined || this.#asking !== undefined)) this.#followed = false;
+    if (rows === undefined) return;
+    this.#reports.push({ connection, exchange, how, rows, isWhole: name === undefined && !wrote });
   };
 
   askTable(): Promise<void> {
@@ -162,9 +148,11 @@ export class Journal {
   }
 
   #forget(connection: number): void {
-    if (this.#connections.delete(connection)) {
-      this.#reports = this.#reports.filter((report) => report.connection !== connection);
-    }
+    if (!this.#connections.delete(connection)) return;
+    const isOwn = (report: PendingReport) => report.connection === connection;
+    // There is no response to show its changes with.
+    if (this.#reports.some((report) => isOwn(report) && report.how !== "read")) this.#followed = false;
+    this.#reports = this.#reports.filter((report) => !isOwn(report));
   }
 
   #receiveClient(event: TrafficEvent): void {
@@ -211,13 +199,9 @@ export class Journal {
     const index = this.#reports.findIndex((one) => one.connection === connection && one.exchange === exchange);
     if (index < 0) return [];
     const [{ rows, isWhole, how }] = this.#reports.splice(index, 1);
-    if (rows === undefined) {
-      this.#followed = false;
-      return [];
-    }
     const names = new Set(rows.map(([name]) => name));
     for (const older of this.#reports.slice(0, index)) {
-      older.rows = older.isWhole ? [] : older.rows?.filter(([name]) => !names.has(name));
+      older.rows = older.isWhole ? [] : older.rows.filter(([name]) => !names.has(name));
       older.isWhole = false;
     }
     if (isWhole && this.#table.large) return [];
@@ -251,7 +235,6 @@ export class Journal {
   }
 }
 
-/** Both addresses of a connection, the same from either end. */
 function addresses(client: SocketAddress, server: SocketAddress): string {
   return [client, server].map(({ hostname, port }) => `${hostname.replace(/^::ffff:/, "")} ${port}`).join(" ");
 }

@@ -17,7 +17,6 @@ interface KeptEvent {
   event: PageEvent;
   /** Its octets, as packets had them; empty if it has none. */
   readonly pieces: Uint8Array[];
-  /** Its size, counted against the limit. */
   weight: number;
 }
 
@@ -120,26 +119,24 @@ export class RecordedTraffic {
     const { kind, origin: { call, continues } } = event;
     const direction = shown.direction!;
     if (call !== undefined) this.end ??= call.startsWith("read") === (direction === "request") ? "server" : "client";
-    const before = captured.last[direction];
-    if (continues && before !== undefined) {
-      // A long read or write takes several packets.
-      const { to, exchanges = [] } = shown;
-      const numbers = new Set(exchanges.map(({ number }) => number));
-      const others = before.event.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
-      const whole = { ...before.event, to, exchanges: [...others, ...exchanges] };
-      const added = bytes.length + weightOf(whole) - weightOf(before.event);
-      if (!this.#hasRoom(added)) {
-        // Its octets end here: what may still find room is no part of it.
-        captured.last[direction] = undefined;
-        return;
-      }
+    const before = continues ? captured.last[direction] : undefined;
+    if (before === undefined) {
+      const atEnd = this.end === "client" ? kind === "read" ? "write" : "read" : kind;
+      captured.last[direction] = this.#keep({ ...shown, kind: atEnd }, captured, bytes);
+      return;
+    }
+    // A long read or write takes several packets.
+    const { to, exchanges = [] } = shown;
+    const numbers = new Set(exchanges.map(({ number }) => number));
+    const others = before.event.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
+    const whole = { ...before.event, to, exchanges: [...others, ...exchanges] };
+    const added = bytes.length + weightOf(whole) - weightOf(before.event);
+    // Without room its octets end here: what may still find room is no part of it.
+    if (this.#hasRoom(added)) {
       before.event = whole;
       before.pieces.push(bytes);
       before.weight += added;
-      return;
-    }
-    const atEnd = this.end === "client" ? kind === "read" ? "write" : "read" : kind;
-    captured.last[direction] = this.#keep({ ...shown, kind: atEnd }, captured, bytes);
+    } else captured.last[direction] = undefined;
   }
 
   #keep(shown: PageEvent, { events }: Captured, bytes?: Uint8Array): KeptEvent | undefined {

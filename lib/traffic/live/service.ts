@@ -27,7 +27,6 @@ function file(type: string, content: string): HttpResponse {
   return { status: 200, contentType: `text/${type}; charset=utf-8`, content };
 }
 
-/** The page's files, by their paths. */
 const FILES: ReadonlyMap<string, HttpResponse> = new Map([
   ["/", file("html", html)],
   ...Object.entries(STYLES).map(([name, content]) => [`/${name}.css`, file("css", content)] as const),
@@ -45,7 +44,6 @@ export interface MessageRange {
   readonly direction: Direction;
   /** The offset of the first one, counted from the first that went this way. */
   readonly from: number;
-  /** The offset after the last one. */
   readonly to: number;
   /** The method of the request that a response answers; empty if that is not known. */
   readonly method: string;
@@ -53,7 +51,6 @@ export interface MessageRange {
   readonly whole: boolean;
 }
 
-/** What the page asks the program for. */
 export interface PageSource {
   /** Returns a message's octets and rows; `undefined` if they are no longer kept. */
   message(range: MessageRange): unknown;

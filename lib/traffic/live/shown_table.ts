@@ -19,7 +19,6 @@ export type Cells = readonly FieldLine[];
 /** A row: what it holds now; `null` if it is gone. */
 export type ShownRow = readonly [name: string, cells: Cells | null];
 
-/** The rows, as far as they are shown. */
 export class ShownTable {
   /** In the table's order. */
   readonly #rows = new Map<string, Cells | null>();
@@ -69,7 +68,6 @@ export class ShownTable {
   }
 }
 
-/** A row's members as they are shown. */
 export function cellsOf(row: unknown): Cells {
   if (typeof row !== "object" || row === null) return [["", cut(textOf(row))]];
   const cells: FieldLine[] = [];

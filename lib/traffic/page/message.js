@@ -85,7 +85,6 @@ function isAmongOthers() {
   return state.connections.size > 1;
 }
 
-/** Draws the exchange that is open. */
 export async function drawMessages() {
   const open = exchangeAt(state.chosen);
   const parts = open ? partsOf(open.connection, open.exchange) : [];

@@ -17,7 +17,6 @@ let isOpening = false;
 let writable = 0;
 let isWaiting = false;
 
-/** The address of what is shown. */
 function placeShown() {
   const { chosen, current, events, shown } = state;
   const query = [

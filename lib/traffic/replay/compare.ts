@@ -21,7 +21,6 @@ export interface Answer {
   readonly trailers: readonly FieldLine[];
   /** Whether the connection stays open by the rules (RFC 9112 §9.3). */
   readonly stays: boolean;
-  /** The interim responses before it. */
   readonly interims: readonly Interim[];
 }
 
@@ -43,7 +42,6 @@ export class ContentPrint {
     return octetString(this.#kept.view());
   }
 
-  /** The digest of all octets. */
   get digest(): string {
     return this.#hash.copy().digest("hex");
   }

@@ -71,7 +71,6 @@ export type Step =
 /** Turns a recording into steps. Memory grows only with the connections that are open in it. */
 export class Script {
   readonly #dialogues = new Map<number, Dialogue>();
-  /** Connections of which not all requests are in the recording. */
   readonly #incomplete: ReadonlySet<number>;
   /** When the last response was complete or the last write was made, in the recording; at first there is none. */
   #cause = Infinity;
