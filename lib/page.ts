@@ -95,9 +95,7 @@ const PAGE_LIMITS: ServerLimits = {
 /** What a page is served with, whatever it shows. */
 interface HostOptions
   extends Pick<PageOptions, "port" | "showCredentials" | "messageLimits" | "failed" | "cannotAccept" | "key"> {
-  /** The events to show. */
   readonly source: FeedSource;
-  /** What a page learns of it when it starts. */
   readonly about: Record<string, unknown>;
   /** The server of a connection, for commands that can be copied. */
   readonly endpointOf: (connection: number) => Endpoint | undefined;
@@ -187,7 +185,6 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   };
 }
 
-/** Returns the line with an octet, and a caret below it. */
 function lineWithCaret(octets: string, offset: number): string {
   const start = offset === 0 ? 0 : octets.lastIndexOf("\n", offset - 1) + 1;
   const end = octets.indexOf("\n", offset) + 1 || octets.length;
@@ -362,10 +359,7 @@ export async function openRecordedPage(
       keeps: history.last,
       recording: { name, date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC"), end, notes },
     },
-    endpointOf: (number) => {
-      const opened = traffic.opened(number);
-      return opened && { secure: opened.secure, host: opened.local.hostname, port: opened.local.port };
-    },
+    endpointOf: (number) => traffic.serverOf(number),
   });
 }
 

@@ -79,9 +79,9 @@ async function survey(input: InputFile, { file, to, connection }: ReplayOptions)
     const what = connection === undefined ? file : `Connection ${connection} of ${file}`;
     throw new Failure(`${what} holds no HTTP, so there is nothing to replay`);
   }
-  for (const { address, secure } of to === undefined ? servers.values() : []) {
-    if (isLoopback(address.hostname)) continue;
-    const server = `${secure ? "https://" : ""}${addressText(address)}`;
+  for (const { host: hostname, port, secure } of to === undefined ? servers.values() : []) {
+    if (isLoopback(hostname)) continue;
+    const server = `${secure ? "https://" : ""}${addressText({ hostname, port })}`;
     throw new Failure(`The recorded server ${server} is not on this machine: --to ${server} sends to it all the same`);
   }
   return { servers, incomplete, notes, isWhole: late.length === 0 };

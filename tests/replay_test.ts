@@ -56,7 +56,7 @@ async function writeRecording(file: string, address: SocketAddress, happenings: 
   const blocks = [recordingStart("test")];
   const capture = new CaptureWriter((block) => blocks.push(block), undefined, 0);
   for (const happening of happenings) {
-    const event = eventOf("server", happening, address);
+    const event = eventOf(happening, address);
     if (event.kind !== "missing") capture.receive(event);
   }
   await Deno.writeFile(file, new Blob(blocks as BlobPart[]).stream());

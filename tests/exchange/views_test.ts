@@ -49,12 +49,12 @@ function replayed({ turns }: Conversation): string[][] {
     if (kind === "octets" && direction === "request") dialogue.sent(octets);
     if (direction === "request") continue;
     for (const source of ["recorded", "now"] as const) {
-      if (kind === "octets") dialogue.received(source, octets);
-      else dialogue.end(source, CLOSED_BY_SERVER);
+      if (kind === "octets") dialogue[source].receive(octets);
+      else dialogue[source].end(CLOSED_BY_SERVER);
     }
   }
-  dialogue.end("recorded", "it ends");
-  dialogue.end("now", "it ends");
+  dialogue.recorded.end("it ends");
+  dialogue.now.end("it ends");
   const taken = dialogue.take();
   assert.deepEqual(taken.map(({ now }) => now?.answer?.status), taken.map(({ recorded }) => recorded?.answer?.status));
   return taken.map(({ title, recorded }) => {

@@ -1,11 +1,18 @@
 /** Recorded events in short. */
 
 import type { End } from "../../lib/traffic.ts";
-import type { RecordedEvent } from "../../lib/traffic/replay/script.ts";
+import type { CaptureEvent, TcpFacts } from "../../lib/traffic/capture/reader.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 const CLIENT = { hostname: "127.0.0.1", port: 50_000 };
 const SERVER = { hostname: "127.0.0.1", port: 9999 };
+const TCP: TcpFacts = {
+  handshake: [],
+  mss: {},
+  repeated: { client: 0, server: 0 },
+  late: { client: 0, server: 0 },
+  leftOut: { client: false, server: false },
+};
 export const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 export const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -15,14 +22,12 @@ export const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
  */
 export type Happening = [connection: number, time: number, what: string | Uint8Array];
 
-export function eventOf(end: End, [connection, time, happening]: Happening, server = SERVER): RecordedEvent {
-  const seen = { end, connection, time };
-  if (typeof happening !== "string") {
-    return { ...seen, kind: end === "server" ? "read" : "write", bytes: happening };
-  }
+export function eventOf([connection, time, happening]: Happening, server = SERVER): CaptureEvent {
+  const seen = { end: "server", connection, time, origin: { packet: 0 } } as const;
+  if (typeof happening !== "string") return { ...seen, kind: "read", bytes: happening };
   if (happening === "open") {
-    const [local, remote] = end === "server" ? [server, CLIENT] : [CLIENT, server];
-    return { ...seen, kind: "opened", local, remote, secure: false };
+    const opened = { stream: undefined, tcp: TCP, startCaptured: true };
+    return { ...seen, ...opened, kind: "opened", local: server, remote: CLIENT, secure: false };
   }
   if (happening === "closed") return { ...seen, kind: "closed", reason: "by the client" };
   if (happening.startsWith("FIN ")) return { ...seen, kind: "fin", by: happening.slice(4) as End };
@@ -30,6 +35,5 @@ export function eventOf(end: End, [connection, time, happening]: Happening, serv
   if (why !== undefined) {
     return { ...seen, kind: "missing", by: by as End, octets: 5, why: why === "lost" ? "not captured" : "skipped" };
   }
-  const isRead = (happening[0] === ">") === (end === "server");
-  return { ...seen, kind: isRead ? "read" : "write", bytes: wireOctets(happening.slice(2)) };
+  return { ...seen, kind: happening[0] === ">" ? "read" : "write", bytes: wireOctets(happening.slice(2)) };
 }

@@ -1,5 +1,6 @@
 /** What happens on the connections of a capture, as the server's end sees it. */
 
+import type { Endpoint } from "../../address.ts";
 import type { Direction } from "../../exchange.ts";
 import type { Closed, End, Fin, Octets, Opened, Seen } from "../../traffic.ts";
 
@@ -64,6 +65,10 @@ export interface OpenedInCapture extends Opened {
 export type CaptureEvent = (OpenedInCapture | Octets | Fin | Closed | Missing) & { readonly origin: PacketOrigin };
 
 export type StreamEvent = Exclude<CaptureEvent, OpenedInCapture | Closed> | Acknowledged;
+
+export function serverOf({ local: { hostname, port }, secure }: Opened): Endpoint {
+  return { secure, host: hostname, port };
+}
 
 export function otherEnd(end: End): End {
   return end === "client" ? "server" : "client";

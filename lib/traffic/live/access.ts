@@ -31,7 +31,6 @@ export const LIVE_PATH = "/live/";
 /** The end of an authority that names the scheme's port, or none. */
 const DEFAULT_PORT = /:(?:80)?$/;
 
-/** Lets pass who has the key that was printed. */
 export class PageAccess {
   readonly #hosts: readonly string[];
   readonly #cookieName: string;

@@ -5,7 +5,9 @@
  * and learns how many.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { PAGE_VIEWERS } from "../../limits.ts";
+import { within } from "../../turns.ts";
 import type { History } from "./history.ts";
 import type { ShownTable } from "./shown_table.ts";
 
@@ -29,14 +31,13 @@ interface FeedOptions {
 /** Characters of events that are sent to a page at a time, give or take one event. */
 const PIECE_CHARACTERS = 64 * 1024;
 
-/** Sends events to all open pages. */
 export class Feed {
   readonly #source: FeedSource;
   readonly #options: Required<FeedOptions>;
   /** Aborted once their pages have left; the one that follows for longest first. */
   readonly #viewers = new Set<AbortSignal>();
   /** Ends the waits of those that have been sent all. */
-  #more = Promise.withResolvers<boolean>();
+  #more = Promise.withResolvers<void>();
   #stopped = false;
 
   constructor(source: FeedSource, options: FeedOptions) {
@@ -52,7 +53,7 @@ export class Feed {
   }
 
   #wake(): void {
-    this.#more.resolve(true);
+    this.#more.resolve();
     this.#more = Promise.withResolvers();
   }
 
@@ -119,12 +120,9 @@ export class Feed {
 
   /** Waits for more events, and for those that come right after them. Returns false after a quiet time. */
   async #hasMore(): Promise<boolean> {
-    const { promise } = this.#more;
-    const quiet = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => quiet.resolve(false), this.#options.heartbeatMs);
-    const more = await Promise.race([promise, quiet.promise]);
-    clearTimeout(timer);
-    if (more && !this.#stopped) await new Promise((resolve) => setTimeout(resolve, this.#options.gatherMs));
+    const { gatherMs, heartbeatMs } = this.#options;
+    const more = await within(this.#more.promise, heartbeatMs);
+    if (more && !this.#stopped) await sleep(gatherMs);
     return more;
   }
 }

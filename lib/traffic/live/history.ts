@@ -11,12 +11,9 @@ import type { PageEvent, PageExchange, PageMessage } from "./page_events.ts";
 export const OVERHEAD_CHARACTERS: number = 128;
 
 interface HistoryEntry {
-  /** Counted from 1. */
-  readonly number: number;
   readonly event: PageEvent;
   /** Its octets, if it is one of the server's reads and writes. */
   readonly bytes: Uint8Array | undefined;
-  /** Its size, counted against the history's limit. */
   readonly weight: number;
 }
 
@@ -24,11 +21,10 @@ export class History {
   readonly #maxEvents: number;
   readonly #maxBytes: number;
   readonly #forget: (entry: HistoryEntry) => void;
-  #entries: (HistoryEntry | undefined)[] = [];
-  /** Where the first entry is: those before it are given up at once, but their places only many at a time. */
-  #start = 0;
+  /** By their numbers, which are consecutive. */
+  readonly #entries = new Map<number, HistoryEntry>();
+  #first = 1;
   #weight = 0;
-  #last = 0;
   /** Called after each event. */
   onMore: () => void = () => {};
 
@@ -49,45 +45,36 @@ export class History {
 
   /** The number of the oldest event; one more than the last where there is none. */
   get first(): number {
-    return this.#last - (this.#entries.length - this.#start) + 1;
+    return this.#first;
   }
 
-  /** The number of the newest event; 0 before there is one. */
+  /** The number of the newest event, counted from 1; 0 before there is one. */
   get last(): number {
-    return this.#last;
+    return this.#first + this.#entries.size - 1;
   }
 
   add(event: PageEvent, bytes?: Uint8Array): void {
     const weight = (bytes?.length ?? 0) + weightOf(event);
-    this.#entries.push({ number: ++this.#last, event, bytes, weight });
+    this.#entries.set(this.last + 1, { event, bytes, weight });
     this.#weight += weight;
-    while (this.#entries.length - this.#start > this.#maxEvents || this.#weight > this.#maxBytes) {
-      const oldest = this.#entries[this.#start]!;
-      this.#entries[this.#start++] = undefined;
+    while (this.#entries.size > this.#maxEvents || this.#weight > this.#maxBytes) {
+      const oldest = this.#entries.get(this.#first)!;
+      this.#entries.delete(this.#first++);
       this.#weight -= oldest.weight;
       this.#forget(oldest);
-    }
-    if (this.#start > this.#entries.length / 2) {
-      this.#entries = this.#kept();
-      this.#start = 0;
     }
     this.onMore();
   }
 
-  /** The event of a number, if it is kept. */
   at(number: number): HistoryEntry | undefined {
-    return number < this.first ? undefined : this.#entries[this.#start + number - this.first];
-  }
-
-  #kept(): HistoryEntry[] {
-    return this.#entries.slice(this.#start) as HistoryEntry[];
+    return this.#entries.get(number);
   }
 
   /** The octets that went one way, from one offset to another; `undefined` if some are no longer kept. */
   octets(connection: number, direction: Direction, from: number, to: number): Uint8Array | undefined {
     const octets = new Uint8Array(to - from);
     let missing = octets.length;
-    for (const { event, bytes } of this.#kept()) {
+    for (const { event, bytes } of this.#entries.values()) {
       if (bytes === undefined || event.connection !== connection || event.direction !== direction) continue;
       const start = Math.max(from, event.from!);
       const end = Math.min(to, event.to!);
@@ -101,7 +88,7 @@ export class History {
   /** The message that begins with this octet, as it was last described; `undefined` if none does. */
   message(connection: number, direction: Direction, from: number): PageMessage | undefined {
     let last: PageMessage | undefined;
-    for (const { event } of this.#kept()) {
+    for (const { event } of this.#entries.values()) {
       if (event.connection !== connection) continue;
       for (const { request, responses } of event.exchanges ?? []) {
         last = (direction === "request" ? [request] : responses).find((one) => one?.from === from) ?? last;
@@ -122,7 +109,7 @@ export class History {
     /** The kept octets of each direction of each connection, one character each. */
     const kept: Record<string, { readonly from: number; text: string }> = {};
     const exchanges = new Map<string, { readonly connection: number; readonly exchange: PageExchange }>();
-    for (const { event: { connection, direction, from, exchanges: changed = [] }, bytes } of this.#kept()) {
+    for (const { event: { connection, direction, from, exchanges: changed = [] }, bytes } of this.#entries.values()) {
       if (bytes !== undefined) {
         const way = kept[`${connection} ${direction}`] ??= { from: from!, text: "" };
         way.text += octetString(bytes);

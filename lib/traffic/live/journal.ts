@@ -2,7 +2,7 @@
 
 import { type Direction, finalResponse } from "../../exchange.ts";
 import type { MessageLimits } from "../../limits.ts";
-import type { EventCounter, Opened, SocketAddress, TrafficEvent } from "../../traffic.ts";
+import type { Opened, SocketAddress, TrafficEvent, TrafficListener } from "../../traffic.ts";
 import { FAIR_TURNS } from "../../turns.ts";
 import { SINCE_START } from "../tap.ts";
 import { History } from "./history.ts";
@@ -10,7 +10,6 @@ import { Sampler } from "./sampler.ts";
 import { rowOf, rowsOf, type ShownRow, ShownTable } from "./shown_table.ts";
 import { Messages } from "./page_events.ts";
 
-/** A connection that goes on, at the server's end. */
 interface ServerEnd {
   readonly number: number;
   /** Both addresses, the same from either end. */
@@ -20,7 +19,6 @@ interface ServerEnd {
   readonly client: Record<Direction, number>;
 }
 
-/** The client's end of a connection. */
 interface ClientEnd {
   readonly key: string;
   /** The same connection at the server's end, once that has reported it. */
@@ -34,9 +32,8 @@ interface PendingReport {
   readonly connection: number;
   readonly exchange: number;
   readonly how: string;
-  /** The rows, but for those that a newer report has shown; `undefined` if they are too many. */
-  rows: ShownRow[] | undefined;
-  /** Whether they are the whole table. */
+  /** The rows, but for those that a newer report has shown. */
+  rows: ShownRow[];
   isWhole: boolean;
 }
 
@@ -48,7 +45,6 @@ interface JournalOptions {
   readonly askTable?: () => Promise<{ readonly rows: readonly string[] | undefined; readonly total: number }>;
   /** Whether the client's ends are those of a relay, whose connections to its server have its clients' numbers. */
   readonly relays?: boolean;
-  /** Receives why the table could not be asked. */
   readonly failed?: (error: unknown) => void;
   readonly sampler?: Sampler;
 }
@@ -74,8 +70,6 @@ export class Journal {
   #asking: Promise<void> | undefined;
   /** What the table did for exchanges whose responses are not there yet, in its order. */
   #reports: PendingReport[] = [];
-  /** What wrote to the table while it was asked for: its answer may be older. */
-  #meanwhile: (() => void)[] = [];
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -85,12 +79,9 @@ export class Journal {
     });
   }
 
-  readonly receive = (event: TrafficEvent): EventCounter | undefined => {
+  readonly receive: TrafficListener = (event) => {
     const { connection } = event;
-    if (event.end === "client") {
-      this.#receiveClient(event);
-      return undefined;
-    }
+    if (event.end === "client") return this.#receiveClient(event);
     const isAdmitted = this.#sampler.admits(connection, "bytes" in event ? event.bytes.length : 0, event.time);
     if (event.kind === "closed") this.#sampler.forget(connection);
     if (!isAdmitted) {
@@ -100,17 +91,10 @@ export class Journal {
     }
     if (event.kind === "opened") this.#open(event);
     const live = this.#connections.get(connection);
-    if (live === undefined) return undefined;
-    if (event.kind === "closed") {
-      // There is no response to show its changes with.
-      if (this.#reports.some((report) => report.connection === connection && report.how !== "read")) {
-        this.#followed = false;
-      }
-      this.#forget(connection);
-    }
+    if (live === undefined) return;
+    if (event.kind === "closed") this.#forget(connection);
     this.#addServer(event, live);
     if (event.kind === "opened") this.#join(live);
-    return undefined;
   };
 
   /**
@@ -122,16 +106,14 @@ export class Journal {
     { name, content, how }: { readonly name?: string; readonly content?: string | Uint8Array; readonly how: string },
   ): void => {
     const wrote = how !== "read";
-    if (!this.#connections.has(connection)) {
-      if (wrote) this.#followed = false;
-      return;
+    let rows: ShownRow[] | undefined;
+    if (this.#connections.has(connection)) {
+      rows = name === undefined ? rowsOf(content!) : [content === undefined ? [name, null] : rowOf(content)];
     }
-    const rows = name === undefined
-      ? rowsOf(content!)
-      : [content === undefined ? [name, null] as const : rowOf(content)];
-    const isWhole = name === undefined && !wrote;
-    if (isWhole && rows === undefined) return;
-    this.#reports.push({ connection, exchange, how, rows, isWhole });
+    // It cannot be shown, or may be in the answer that the table is about to give.
+    if (wrote && (rows === undefined || this.#asking !== undefined)) this.#followed = false;
+    if (rows === undefined) return;
+    this.#reports.push({ connection, exchange, how, rows, isWhole: name === undefined && !wrote });
   };
 
   askTable(): Promise<void> {
@@ -166,9 +148,11 @@ export class Journal {
   }
 
   #forget(connection: number): void {
-    if (this.#connections.delete(connection)) {
-      this.#reports = this.#reports.filter((report) => report.connection !== connection);
-    }
+    if (!this.#connections.delete(connection)) return;
+    const isOwn = (report: PendingReport) => report.connection === connection;
+    // There is no response to show its changes with.
+    if (this.#reports.some((report) => isOwn(report) && report.how !== "read")) this.#followed = false;
+    this.#reports = this.#reports.filter((report) => !isOwn(report));
   }
 
   #receiveClient(event: TrafficEvent): void {
@@ -215,55 +199,42 @@ export class Journal {
     const index = this.#reports.findIndex((one) => one.connection === connection && one.exchange === exchange);
     if (index < 0) return [];
     const [{ rows, isWhole, how }] = this.#reports.splice(index, 1);
-    const created = how === "created" ? true : how === "removed" ? false : undefined;
-    if (rows === undefined) {
-      this.#followed = false;
-      return [];
-    }
     const names = new Set(rows.map(([name]) => name));
     for (const older of this.#reports.slice(0, index)) {
-      older.rows = older.isWhole ? [] : older.rows?.filter(([name]) => !names.has(name));
+      older.rows = older.isWhole ? [] : older.rows.filter(([name]) => !names.has(name));
       older.isWhole = false;
     }
     if (isWhole && this.#table.large) return [];
     const gone = isWhole ? this.#table.rows.filter(([name]) => !names.has(name)) : [];
-    return [...gone.map(([name]) => [name, null] as const), ...rows].filter((row) => {
-      const apply = () => this.#table.apply(row, created);
-      if (this.#asking !== undefined) this.#meanwhile.push(apply);
-      return apply();
-    });
+    return [...gone.map(([name]) => [name, null] as const), ...rows].filter((row) => this.#table.apply(row, how));
   }
 
   async #ask(askTable: NonNullable<JournalOptions["askTable"]>): Promise<void> {
-    this.#meanwhile = [];
     this.#followed = true;
     try {
-      const before = [...this.#reports];
-      const { rows, total } = await askTable();
+      const answer = await askTable();
       const shown: ShownRow[] = [];
-      for (const row of rows ?? []) {
+      for (const row of answer.rows ?? []) {
         shown.push(rowOf(row));
         await FAIR_TURNS.yieldIfBusy();
       }
-      // The answer includes what these reports say.
-      for (const report of before) Object.assign(report, { rows: [], isWhole: false });
-      this.#table.reset(rows && shown, total);
-      for (const apply of this.#meanwhile.splice(0)) apply();
+      // Something has written to the table meanwhile: a later tick asks for it again.
+      if (!this.#followed) return;
+      // The answer includes what was reported before.
+      this.#reports = [];
+      this.#table.follow(shown, answer.total, answer.rows === undefined, true);
+      const { rows, total, large } = this.#table;
+      const time = SINCE_START();
+      this.history.add({ kind: "table", time, connection: 0, end: "server", rows, total, large });
     } catch (error) {
       this.#followed = false;
       this.#options.failed?.(error);
     } finally {
       this.#asking = undefined;
     }
-    // Something unseen may have written to the table meanwhile: a later tick asks for it again.
-    if (!this.#followed) return;
-    const { rows, total, large } = this.#table;
-    const time = SINCE_START();
-    this.history.add({ kind: "table", time, connection: 0, end: "server", rows, total, large });
   }
 }
 
-/** Both addresses of a connection, the same from either end. */
 function addresses(client: SocketAddress, server: SocketAddress): string {
   return [client, server].map(({ hostname, port }) => `${hostname.replace(/^::ffff:/, "")} ${port}`).join(" ");
 }

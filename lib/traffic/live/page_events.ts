@@ -68,13 +68,11 @@ export interface PageEvent extends Seen {
   readonly packet?: number;
   /** Of `missing`: how many octets. */
   readonly octets?: number;
-  /** The connection's exchanges that changed. */
   readonly exchanges?: readonly PageExchange[];
   /** Of the table: rows that changed, or all after it was asked for; how many there are; whether not all are shown. */
   readonly rows?: readonly ShownRow[];
   readonly total?: number;
   readonly large?: boolean;
-  /** What was left out so far. */
   readonly leftOut?: LeftOut;
 }
 

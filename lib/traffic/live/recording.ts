@@ -1,12 +1,13 @@
 /** A capture as a page shows it: what a journal would have kept, from a file that has ended. */
 
 import { Buffer } from "node:buffer";
+import type { Endpoint } from "../../address.ts";
 import type { Direction } from "../../exchange.ts";
 import { PAGE_HISTORY_BYTES } from "../../limits.ts";
 import { painterFor } from "../../terminal.ts";
 import type { End, Octets } from "../../traffic.ts";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
-import type { CaptureEvent, OpenedInCapture } from "../capture/reader.ts";
+import { type CaptureEvent, type OpenedInCapture, serverOf } from "../capture/reader.ts";
 import { History, OVERHEAD_CHARACTERS, weightOf } from "./history.ts";
 import { ShownTable } from "./shown_table.ts";
 import { Messages, type PageEvent } from "./page_events.ts";
@@ -16,7 +17,6 @@ interface KeptEvent {
   event: PageEvent;
   /** Its octets, as packets had them; empty if it has none. */
   readonly pieces: Uint8Array[];
-  /** Its size, counted against the limit. */
   weight: number;
 }
 
@@ -50,9 +50,9 @@ export class RecordedTraffic {
     this.#maxEvents = maxEvents;
   }
 
-  /** The event that has a connection's addresses. */
-  opened(connection: number): OpenedInCapture | undefined {
-    return this.#connections.get(connection)?.opened;
+  serverOf(connection: number): Endpoint | undefined {
+    const opened = this.#connections.get(connection)?.opened;
+    return opened && serverOf(opened);
   }
 
   /** Receives an event; its octets are copied. */
@@ -69,13 +69,13 @@ export class RecordedTraffic {
 
   /** Ends the file: fills the history. A connection without HTTP is one line of it. */
   finish(): void {
-    for (const { plain, events, opened } of this.#connections.values()) {
+    for (const { plain, events } of this.#connections.values()) {
       if (plain === undefined || events.length === 0) continue;
       let text = "";
       plain.end();
       plain.print((bytes) => text += new TextDecoder().decode(bytes));
       this.#release(events.splice(1));
-      events[0].event = { ...events[0].event, ...this.#place(opened), kind: "folded", reason: text.trim() };
+      events[0].event = { ...events[0].event, kind: "folded", reason: text.trim() };
     }
     const end = this.end ?? "server";
     for (const { event: shown, pieces } of this.#kept) {
@@ -103,14 +103,13 @@ export class RecordedTraffic {
   }
 
   #add(event: CaptureEvent, captured: Captured): void {
-    const { event: shown, bytes } = captured.messages.receive(event);
-    if ("bytes" in event) return this.#addOctets(event, { ...shown, ...this.#place(event) }, captured, bytes!);
-    const { kind } = event;
-    const isFolded = kind === "opened" && !event.startCaptured;
-    const isLeftOut = kind === "closed" && event.reason.startsWith("left out");
+    const { event: seen, bytes } = captured.messages.receive(event);
+    const shown = { ...seen, packet: event.origin.packet };
+    if ("bytes" in event) return this.#addOctets(event, shown, captured, bytes!);
+    const isFolded = event.kind === "opened" && !event.startCaptured;
+    const isLeftOut = event.kind === "closed" && event.reason.startsWith("left out");
     this.#keep({
       ...shown,
-      ...this.#place(event),
       ...isFolded && { kind: "folded", reason: "the start was not captured" },
       ...isLeftOut && { reason: `(${event.reason})` },
     }, captured);
@@ -120,30 +119,24 @@ export class RecordedTraffic {
     const { kind, origin: { call, continues } } = event;
     const direction = shown.direction!;
     if (call !== undefined) this.end ??= call.startsWith("read") === (direction === "request") ? "server" : "client";
-    const before = captured.last[direction];
-    if (continues && before !== undefined) {
-      // A long read or write takes several packets.
-      const { to, exchanges = [] } = shown;
-      const numbers = new Set(exchanges.map(({ number }) => number));
-      const others = before.event.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
-      const whole = { ...before.event, to, exchanges: [...others, ...exchanges] };
-      const added = bytes.length + weightOf(whole) - weightOf(before.event);
-      if (!this.#hasRoom(added)) {
-        // Its octets end here: what may still find room is no part of it.
-        captured.last[direction] = undefined;
-        return;
-      }
+    const before = continues ? captured.last[direction] : undefined;
+    if (before === undefined) {
+      const atEnd = this.end === "client" ? kind === "read" ? "write" : "read" : kind;
+      captured.last[direction] = this.#keep({ ...shown, kind: atEnd }, captured, bytes);
+      return;
+    }
+    // A long read or write takes several packets.
+    const { to, exchanges = [] } = shown;
+    const numbers = new Set(exchanges.map(({ number }) => number));
+    const others = before.event.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
+    const whole = { ...before.event, to, exchanges: [...others, ...exchanges] };
+    const added = bytes.length + weightOf(whole) - weightOf(before.event);
+    // Without room its octets end here: what may still find room is no part of it.
+    if (this.#hasRoom(added)) {
       before.event = whole;
       before.pieces.push(bytes);
       before.weight += added;
-      return;
-    }
-    const atEnd = this.end === "client" ? kind === "read" ? "write" : "read" : kind;
-    captured.last[direction] = this.#keep({ ...shown, kind: atEnd }, captured, bytes);
-  }
-
-  #place({ time, connection, origin }: CaptureEvent): Pick<PageEvent, "time" | "connection" | "end" | "packet"> {
-    return { time, connection, end: this.end ?? "server", packet: origin.packet };
+    } else captured.last[direction] = undefined;
   }
 
   #keep(shown: PageEvent, { events }: Captured, bytes?: Uint8Array): KeptEvent | undefined {

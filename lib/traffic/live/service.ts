@@ -11,10 +11,8 @@ import style from "../page/page.css" with { type: "text" };
 import html from "../page/page.html" with { type: "text" };
 import arrows from "../page/arrows.js" with { type: "text" };
 import copy from "../page/copy.js" with { type: "text" };
-import groups from "../page/groups.js" with { type: "text" };
 import lanes from "../page/lanes.js" with { type: "text" };
 import message from "../page/message.js" with { type: "text" };
-import octets from "../page/octets.js" with { type: "text" };
 import page from "../page/page.js" with { type: "text" };
 import place from "../page/place.js" with { type: "text" };
 import shown from "../page/shown.js" with { type: "text" };
@@ -22,14 +20,13 @@ import state from "../page/state.js" with { type: "text" };
 import table from "../page/table.js" with { type: "text" };
 import text from "../page/text.js" with { type: "text" };
 
-const SCRIPTS = { page, arrows, copy, groups, lanes, message, octets, place, shown, state, table, text };
+const SCRIPTS = { page, arrows, copy, lanes, message, place, shown, state, table, text };
 const STYLES = { page: style, lanes: lanesStyle, details };
 
 function file(type: string, content: string): HttpResponse {
   return { status: 200, contentType: `text/${type}; charset=utf-8`, content };
 }
 
-/** The page's files, by their paths. */
 const FILES: ReadonlyMap<string, HttpResponse> = new Map([
   ["/", file("html", html)],
   ...Object.entries(STYLES).map(([name, content]) => [`/${name}.css`, file("css", content)] as const),
@@ -47,7 +44,6 @@ export interface MessageRange {
   readonly direction: Direction;
   /** The offset of the first one, counted from the first that went this way. */
   readonly from: number;
-  /** The offset after the last one. */
   readonly to: number;
   /** The method of the request that a response answers; empty if that is not known. */
   readonly method: string;
@@ -55,7 +51,6 @@ export interface MessageRange {
   readonly whole: boolean;
 }
 
-/** What the page asks the program for. */
 export interface PageSource {
   /** Returns a message's octets and rows; `undefined` if they are no longer kept. */
   message(range: MessageRange): unknown;

@@ -19,7 +19,6 @@ export type Cells = readonly FieldLine[];
 /** A row: what it holds now; `null` if it is gone. */
 export type ShownRow = readonly [name: string, cells: Cells | null];
 
-/** The rows, as far as they are shown. */
 export class ShownTable {
   /** In the table's order. */
   readonly #rows = new Map<string, Cells | null>();
@@ -31,13 +30,7 @@ export class ShownTable {
     return [...this.#rows];
   }
 
-  /** Starts with all rows, in the table's order; `undefined` if they are too long to be shown. */
-  reset(rows: readonly ShownRow[] | undefined, total: number): void {
-    const large = rows === undefined || total > PAGE_ROWS;
-    this.follow(large ? [] : rows, total, large, true);
-  }
-
-  /** Takes over what was said of another table. */
+  /** Takes over what was said of another table: all of it, or what has changed. */
   follow(rows: readonly ShownRow[], total: number, large: boolean, whole: boolean): void {
     if (whole || large && !this.large) this.#rows.clear();
     this.total = total;
@@ -48,17 +41,17 @@ export class ShownTable {
   /**
    * Changes a row. Returns whether anything changed.
    *
-   * @param created Whether the row was new, as far as that is known; false for one that was removed.
+   * @param how Whether it was `created`, `removed`, or what else happened to it.
    */
-  apply(row: ShownRow, created: boolean | undefined): boolean {
+  apply(row: ShownRow, how: string): boolean {
     const [name, cells] = row;
     const known = this.#rows.get(name) ?? undefined;
     if (cells === null) {
-      if (known === undefined && !(this.large && created === false)) return false;
+      if (known === undefined && !(this.large && how === "removed")) return false;
       this.total--;
     } else {
-      if (known !== undefined && isSame(known, cells)) return false;
-      if (known === undefined && (!this.large || created)) this.total++;
+      if (known !== undefined && JSON.stringify(known) === JSON.stringify(cells)) return false;
+      if (known === undefined && (!this.large || how === "created")) this.total++;
     }
     if (!this.large && cells !== null && known === undefined && this.#rows.size === PAGE_ROWS) {
       this.#rows.clear();
@@ -75,7 +68,6 @@ export class ShownTable {
   }
 }
 
-/** A row's members as they are shown. */
 export function cellsOf(row: unknown): Cells {
   if (typeof row !== "object" || row === null) return [["", cut(textOf(row))]];
   const cells: FieldLine[] = [];
@@ -117,8 +109,4 @@ function textOf(value: unknown): string {
 function cut(text: string, left = Infinity): string {
   const most = Math.max(0, Math.min(PAGE_VALUE_CHARACTERS, left));
   return text.length <= most ? text : `${text.slice(0, most)}…`;
-}
-
-function isSame(a: Cells, b: Cells): boolean {
-  return a.length === b.length && a.every(([name, value], i) => name === b[i][0] && value === b[i][1]);
 }

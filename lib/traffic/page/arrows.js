@@ -1,8 +1,9 @@
 /**
  * One group of the lanes: arrows between the ends, with what they carry.
  *
- * @import { Connection, End, Exchange, Message, PageEvent } from "./state.js"
- * @import { Group, Line } from "./groups.js"
+ * @typedef {{ titles: Node[], about: (Node | string)[] }} Carried What an arrow carries.
+ * @import { Connection, Direction, End, Exchange, Message, PageEvent } from "./state.js"
+ * @import { Group, Line } from "./lanes.js"
  */
 
 import { goTo, isChosen, openExchange, shownEvents } from "./shown.js";
@@ -31,49 +32,46 @@ export function drawGroup(group, number) {
   if (connection.tapped || mainEnd() === "client") node.classList.add("tapped");
   if (isChosen(connection, exchange)) node.classList.add("chosen");
   if (current > 0 && group.first > number) node.classList.add("later");
-  const titles = titlesOf(group);
-  const cut = lines.length - MAX_LINES;
-  node.append(...titles.without("request"));
-  if (cut > 0) node.append(element("p", "faint", `${cut} more reads and writes before these`));
+  const shown = lines.slice(-MAX_LINES);
+  const { request, responses = [] } = exchange ?? {};
+  // Each on the first arrow that carries some of it.
+  const messages = Map.groupBy([request, ...responses].filter((message) => message !== undefined), (message) => {
+    const direction = message === request ? "request" : "response";
+    return shown.find(({ events: [{ direction: way, from = 0, to = 0 }] }) =>
+      way === direction && from < message.to && message.from < to
+    ) ?? direction;
+  });
+  /** @param {Line | Direction} place */
+  const carriedBy = (place) => {
+    const some = messages.get(place);
+    if (exchange === undefined || some === undefined) return { titles: [], about: [] };
+    return {
+      titles: some.map((message) => drawTitle(connection, exchange, message)),
+      about: some.flatMap((message) => aboutMessage(connection, exchange, message, lines)),
+    };
+  };
+  node.append(...drawBehind("read", carriedBy("request")));
+  if (lines.length > MAX_LINES) {
+    node.append(element("p", "faint", `${lines.length - MAX_LINES} more reads and writes before these`));
+  }
   let last = 0;
-  for (const line of lines.slice(-MAX_LINES)) {
+  for (const line of shown) {
     const [{ time }] = line.events;
     if (last > 0 && time - last > PAUSE) node.append(drawPause(time - last));
     last = time;
-    node.append(drawEvent(line, group, number, titles.of(line)));
+    node.append(drawEvent(line, group, number, carriedBy(line)));
   }
-  node.append(...titles.without("response"));
+  node.append(...drawBehind("write", carriedBy("response")));
   return node;
 }
 
-/** The titles of an exchange's messages, each on the first arrow that carries some of it. @param {Group} group */
-function titlesOf({ connection, exchange, lines }) {
-  const messages = [exchange?.request, ...exchange?.responses ?? []].filter((message) => message !== undefined);
-  const byLine = Map.groupBy(messages, (message) => {
-    const direction = message === exchange?.request ? "request" : "response";
-    return lines.slice(-MAX_LINES).find(({ events: [{ direction: way, from = 0, to = 0 }] }) =>
-      way === direction && from < message.to && message.from < to
-    );
-  });
-  /** @param {Message[]} messages */
-  const drawn = (messages) => ({
-    titles: exchange ? messages.map((message) => drawTitle(connection, exchange, message)) : [],
-    about: exchange ? messages.flatMap((message) => aboutMessage(connection, exchange, message, lines)) : [],
-  });
-  return {
-    /** What the arrow of a line carries. @param {Line} line */
-    of: (line) => drawn(byLine.get(line) ?? []),
-    /** Arrows for messages that came with the octets of others. @param {"request" | "response"} direction */
-    without: (direction) => {
-      const isRequest = direction === "request";
-      const rest = byLine.get(undefined) ?? [];
-      const { titles, about } = drawn(rest.filter((message) => isRequest === (message === exchange?.request)));
-      if (titles.length === 0) return [];
-      const wire = element("span", isRequest ? "wire" : "wire back", ...titles);
-      const beneath = element("span", "beneath", isRequest ? "in the read before" : "in the write before", ...about);
-      return [element("div", "event", element("span", "at"), wire, element("span", "at"), beneath)];
-    },
-  };
+/** An arrow for messages that came with the octets of others. @param {"read" | "write"} kind
+ * @param {Carried} carried */
+function drawBehind(kind, { titles, about }) {
+  if (titles.length === 0) return [];
+  const wire = element("span", kind === "read" ? "wire" : "wire back", ...titles);
+  const beneath = element("span", "beneath", `in the ${kind} before`, ...about);
+  return [element("div", "event", element("span", "at"), wire, element("span", "at"), beneath)];
 }
 
 /** The number of a connection, with its peer's address if that is another machine's. @param {Connection} connection */
@@ -151,8 +149,7 @@ function arePackets() {
   return state.recording !== undefined && state.recording.end === undefined;
 }
 
-/** @param {Line} line @param {Group} group @param {number} number
- * @param {{ titles: Node[], about: (Node | string)[] }} carried */
+/** @param {Line} line @param {Group} group @param {number} number @param {Carried} carried */
 function drawEvent({ events }, { connection, exchange }, number, { titles, about }) {
   const { current, shown } = state;
   const [event] = events;

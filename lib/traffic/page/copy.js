@@ -25,10 +25,10 @@ function dump(octets) {
 
 /** @type {Record<string, () => string>} */
 const FORMS = {
-  text: () => shownMessages.all.map(({ octets }) => new TextDecoder().decode(octets)).join("\n"),
-  hex: () => shownMessages.all.map(({ octets }) => dump(octets)).join("\n"),
-  curl: () => shownMessages.request?.labelled.curl ?? "",
-  raw: () => shownMessages.request?.labelled.raw ?? "",
+  text: () => shownMessages.map(({ octets }) => new TextDecoder().decode(octets)).join("\n"),
+  hex: () => shownMessages.map(({ octets }) => dump(octets)).join("\n"),
+  curl: () => shownMessages[0].labelled.curl ?? "",
+  raw: () => shownMessages[0].labelled.raw ?? "",
 };
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -36,30 +36,11 @@ let saying;
 
 for (const [what, textOf] of Object.entries(FORMS)) {
   part(`copy-${what}`).addEventListener("click", async () => {
-    const isCopied = await copy(textOf());
-    part("copied").textContent = isCopied ? "copied" : "the browser does not let it be copied";
+    const copied = navigator.clipboard.writeText(textOf()).then(() => "copied");
+    part("copied").textContent = await copied.catch(() => "the browser does not let it be copied");
     clearTimeout(saying);
     saying = setTimeout(() => part("copied").textContent = "", SAID_MS);
   });
-}
-
-/** @param {string} text */
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    /** @param {ClipboardEvent} event */
-    const take = (event) => {
-      event.stopImmediatePropagation();
-      event.preventDefault();
-      event.clipboardData?.setData("text/plain", text);
-    };
-    addEventListener("copy", take, { capture: true, once: true });
-    const isCopied = document.execCommand("copy");
-    removeEventListener("copy", take, { capture: true });
-    return isCopied;
-  }
 }
 
 // What is selected is copied as the message has it: line ends as they are, and nothing that is said of it.

@@ -5,13 +5,12 @@
  * @typedef {{ detail: string, rule?: string, offset: number, line: string, fix?: string, readings?: string[] }} Broken
  * @typedef {{ octets: string, leftOut: number, rows: Row[], findings: { text: string, rule?: string }[],
  *   fault?: Broken, curl?: string, raw?: string }} Labelled
- * @typedef {{ direction: Direction, message: Message, to: number, cuts: number[], about: string, title: string }} Part
+ * @typedef {{ direction: Direction, message: Message, to: number, cuts: number[], about: string }} Part
  * @typedef {{ octets: Uint8Array, labelled: Labelled }} Loaded
  * @import { Connection, Direction, Exchange, Message } from "./state.js"
  */
 
 import { readWord } from "./arrows.js";
-import { drawLines } from "./octets.js";
 import { view } from "./place.js";
 import { exchangeAt, octetsSeen } from "./shown.js";
 import { mainEnd, state } from "./state.js";
@@ -19,7 +18,9 @@ import {
   counted,
   duration,
   element,
+  hexOf,
   octetsIn,
+  octetText,
   part,
   reachWithArrows,
   titleText,
@@ -30,14 +31,26 @@ import {
 
 /** Responses of one exchange that are shown: the last ones. */
 const MAX_RESPONSES = 6;
+/** Octets of one row that are drawn. */
+const MAX_SHOWN_OCTETS = 4096;
+/** Parts of a row that are described, and octets of a part. */
+const MAX_PARTS = 20;
+const MAX_PART_OCTETS = 100;
+/** Octets in a line of hexadecimal digits. */
+const HEX_WIDTH = 8;
+/** Octets of content beside which there is no room. */
+const LONG_CONTENT = 60;
+
+/** CR and LF as what they do: back to the start, and a line down. @type {Record<number, string>} */
+const LINE_ENDS = { 13: "←", 10: "↓" };
 
 /** What is drawn, so that it is not asked for again. */
 let drawn = "";
 let isLoading = false;
 /** Messages that are drawn, by what was asked for. @type {Map<string, Loaded | undefined>} */
 let loaded = new Map();
-/** The messages that are shown, to be copied. @type {{ request?: Loaded, all: Loaded[] }} */
-export let shownMessages = { all: [] };
+/** The messages that are shown, to be copied. @type {Loaded[]} */
+export let shownMessages = [];
 
 /** Asks again for whatever is to be drawn. */
 export function forgetMessages() {
@@ -60,7 +73,7 @@ function partsOf(connection, { request, responses, answeredIn }) {
     if (isLast && answeredIn !== undefined && answeredIn !== "early") about[0] = `answered in ${duration(answeredIn)}`;
     if (!message.whole && message.fault === undefined || to < message.to) about.push("not whole yet");
     if (direction === "request" && isAmongOthers()) about.push(`connection ${connection.number}`);
-    return { direction, message, to, cuts, about: about.join(" · "), title: message.title };
+    return { direction, message, to, cuts, about: about.join(" · ") };
   };
   return [
     ...request && request.from < seen.request ? [partOf("request", request)] : [],
@@ -72,7 +85,6 @@ function isAmongOthers() {
   return state.connections.size > 1;
 }
 
-/** Draws the exchange that is open. */
 export async function drawMessages() {
   const open = exchangeAt(state.chosen);
   const parts = open ? partsOf(open.connection, open.exchange) : [];
@@ -115,7 +127,7 @@ async function load(query) {
 }
 
 function drawNone() {
-  shownMessages = { all: [] };
+  shownMessages = [];
   part("message-title").textContent = "no exchange is open";
   part("message-title").title = "";
   part("messages").replaceChildren();
@@ -136,9 +148,7 @@ function show(connection, exchange, parts, messages) {
     const why = unread === undefined ? "nobody asked for this" : `not read: see the fault of request ${unread}`;
     blocks.unshift(element("p", "absent request", why));
   } else if (parts.length === 1) {
-    blocks.push(
-      element("p", "absent response", responses.length > 0 || connection.open ? "not yet" : absence(connection)),
-    );
+    blocks.push(element("p", "absent response", responses.length > 0 ? "not yet" : absence(connection)));
   }
   const box = part("messages");
   const isSame = box.dataset.shown === `${connection.number} ${exchange.number}`;
@@ -147,21 +157,19 @@ function show(connection, exchange, parts, messages) {
   box.replaceChildren(...blocks);
   box.scrollTop = isSame ? top : 0;
   box.querySelector(".part")?.setAttribute("tabindex", "0");
-  const all = messages.filter((message) => message !== undefined);
-  shownMessages = { all, ...parts[0].direction === "request" && { request: messages[0] } };
-  part("take").hidden = all.length === 0;
+  shownMessages = messages.filter((message) => message !== undefined);
+  part("take").hidden = shownMessages.length === 0;
   for (const what of /** @type {const} */ (["curl", "raw"])) {
-    part(`copy-${what}`).toggleAttribute("disabled", shownMessages.request?.labelled[what] === undefined);
+    part(`copy-${what}`).toggleAttribute("disabled", shownMessages[0]?.labelled[what] === undefined);
   }
   drawMeaning();
 }
 
 /** Why there is no response, at the moment that is looked at. @param {Connection} connection */
-function absence({ number }) {
+function absence({ number, open }) {
   const closed = state.events.findLast((event) => event.connection === number && event.kind === "closed");
-  return closed && (state.current === 0 || closed.number <= state.current)
-    ? "none: the connection was closed"
-    : "not yet";
+  const isClosed = !open && closed && (state.current === 0 || closed.number <= state.current);
+  return isClosed ? "none: the connection was closed" : "not yet";
 }
 
 /** @param {Part} part @param {Loaded | undefined} message */
@@ -185,6 +193,106 @@ function drawPart({ direction, cuts, about }, message) {
   const list = element("ul", "findings", ...lines.map(({ text, rule }) => element("li", "", ...withRule(text, rule))));
   if (lines.length > 0) block.append(list);
   return block;
+}
+
+// Its octets, in lines, and beside each what it means.
+
+/** @param {Uint8Array} octets @param {Labelled} labelled @param {{ cuts: number[], about: string, direction: string
+ * }} how Where reads start, and what is said of the message. */
+function drawLines(octets, { rows, fault }, { cuts, about, direction }) {
+  const lines = element("div", view.hex ? "lines hex" : "lines");
+  Object.assign(lines, { role: "list", ariaLabel: `Octets of the ${direction}, with their meaning` });
+  const drawn = rows.map((row, index) => drawRow(octets, row, `${direction}-${index}`, { cuts, fault }));
+  // A start line is one line, which three rows describe.
+  const isStart = (/** @type {number} */ index) => rows[index]?.kind === "start";
+  const first = isStart(0) && !view.hex ? rows.findIndex((_, index) => !isStart(index + 1)) + 1 : 0;
+  if (first > 0) {
+    const start = element("span", "octets", ...drawn.slice(0, first).map(({ part }) => part));
+    lines.append(element("div", "line start", start, element("span", "what", about)));
+  }
+  for (const [index, { part, what }] of drawn.entries()) {
+    if (index < first) continue;
+    const octets = element("span", "octets", part);
+    const { kind, start, end } = rows[index];
+    const classes = ["line", ...index === 0 ? ["start"] : [], ...kind === "content" && !view.hex ? ["content"] : []];
+    if (classes.includes("content") && end - start > LONG_CONTENT) classes.push("long");
+    lines.append(element("div", classes.join(" "), octets, what));
+  }
+  return lines;
+}
+
+/** @param {Uint8Array} octets @param {Row} row @param {string} id @param {{ cuts: number[], fault?: Broken }} marks */
+function drawRow(octets, { start, end, label, rule, parts = [] }, id, { cuts, fault }) {
+  const isWrong = fault !== undefined && fault.offset >= start && fault.offset < end;
+  const text = isWrong && label === "" ? `breaks a rule at octet ${fault.offset}` : label;
+  const last = Math.min(end, start + MAX_SHOWN_OCTETS);
+  const node = element("span", "part", ...(view.hex ? drawHex : drawText)(octets, start, last, { cuts, fault }));
+  if (last < end) node.append(element("span", "faint", ` … ${end - last} more octets`));
+  const range = end - start === 1 ? `octet ${start}` : `octets ${start}-${end - 1}`;
+  const details = [range, text, rule, ...partTexts(octets, parts)].filter((one) => one);
+  Object.assign(node, { role: "listitem", ariaLabel: unbroken(details.join(" · ")), tabIndex: -1 });
+  node.dataset.row = id;
+  const what = element("span", isWrong ? "what bad" : "what", ...visible(text));
+  if (rule) what.append(element("span", "rule", ` · ${rule.replace(/^RFC /, "").replace(" ", "\u00a0")}`));
+  what.dataset.row = id;
+  // The octets' name says it.
+  what.setAttribute("aria-hidden", "true");
+  return { part: node, what };
+}
+
+/** Cuts octets where a read starts, and around the one that breaks a rule. @param {number} start
+ * @param {number} last @param {{ cuts: number[], fault?: Broken }} marks */
+function pieces(start, last, { cuts, fault }) {
+  const wrong = fault?.offset ?? -1;
+  const stops = [start, ...cuts, wrong, wrong + 1, last].filter((at) => at >= start && at <= last);
+  const sorted = [...new Set(stops)].sort((a, b) => a - b);
+  return sorted.slice(0, -1).map((from, i) => {
+    return { from, to: sorted[i + 1], isCut: cuts.includes(from), isWrong: from === wrong };
+  });
+}
+
+/** @param {Uint8Array} octets @param {number} start @param {number} last @param {{ cuts: number[], fault?: Broken }} marks */
+function drawText(octets, start, last, marks) {
+  return pieces(start, last, marks).flatMap(({ from, to, isCut, isWrong }) => {
+    const text = octetText(octets.subarray(from, to));
+    return [...isCut ? [cutMark()] : [], ...isWrong ? [element("span", "wrong", ...text)] : text];
+  });
+}
+
+function cutMark() {
+  const cut = element("span", "cut", element("span", "hidden", " another one starts here "));
+  cut.title = "another one starts here";
+  return cut;
+}
+
+/** @param {Uint8Array} octets @param {number} start @param {number} last @param {{ cuts: number[], fault?: Broken }} marks */
+function drawHex(octets, start, last, marks) {
+  const nodes = [];
+  for (let line = start; line < last; line += HEX_WIDTH) {
+    const end = Math.min(line + HEX_WIDTH, last);
+    const hex = element("span", "digits");
+    let text = "";
+    for (const { from, to, isCut, isWrong } of pieces(line, end, marks)) {
+      const some = [...octets.subarray(from, to)];
+      if (isCut) hex.append(cutMark());
+      hex.append(element("span", isWrong ? "wrong" : "", some.map(hexOf).join(" ")), " ");
+      for (const octet of some) {
+        text += octet > 0x20 && octet < 0x7f ? String.fromCharCode(octet) : LINE_ENDS[octet] ?? "·";
+      }
+    }
+    nodes.push(element("span", "faint", String(line).padStart(4)), hex, element("span", "", text));
+  }
+  return nodes;
+}
+
+/** What a row is made of, where there is more than one thing to say. @param {Uint8Array} octets @param {Row[]} parts */
+function partTexts(octets, parts) {
+  const named = parts.filter(({ label }) => label !== "");
+  if (named.length < 2) return [];
+  return named.slice(0, MAX_PARTS).map(({ start, end, label }) => {
+    const some = octetText(octets.subarray(start, Math.min(end, start + MAX_PART_OCTETS)));
+    return `${some.map((one) => typeof one === "string" ? one : one.textContent).join("").trim()}: ${label}`;
+  });
 }
 
 /** @param {Broken} fault */

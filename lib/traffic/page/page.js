@@ -9,12 +9,12 @@ import { keepPlace, openPlace, setView, view } from "./place.js";
 import {
   clear,
   currentIndex,
-  exchangeAt,
   find,
   followNewest,
   goLive,
   goTo,
   hiddenText,
+  newestTitles,
   setFilter,
   showConnection,
   shownEvents,
@@ -23,7 +23,7 @@ import {
 import { changed, MAX_CHIPS, receive, startOver, state, whenChanged } from "./state.js";
 import { drawTable } from "./table.js";
 import "./copy.js";
-import { counted, element, notice, part, shift, titleText } from "./text.js";
+import { counted, element, notice, part, shift } from "./text.js";
 
 /** How long to wait before the server is asked again after it has refused, in milliseconds. */
 const AGAIN_MS = 5000;
@@ -217,11 +217,8 @@ addEventListener("keydown", (event) => {
 let known = 0;
 setInterval(() => {
   const count = [...state.connections.values()].reduce((sum, { newest }) => sum + newest, 0);
-  const { exchange } = exchangeAt(state.newest) ?? {};
-  if (state.current === 0 && count > known && exchange !== undefined) {
-    const titles = [exchange.request?.title ?? "", exchange.responses.at(-1)?.title ?? ""];
-    const newest = titles.filter((title) => title !== "").map((title) => titleText(title).whole).join(", ");
-    part("news").textContent = `${counted(count - known, "new exchange")}, the last one ${newest}`;
+  if (state.current === 0 && count > known) {
+    part("news").textContent = `${counted(count - known, "new exchange")}, the last one ${newestTitles().join(", ")}`;
   }
   known = count;
 }, NEWS_MS);

@@ -3,9 +3,9 @@
  * query. It survives a reload, is gone back to, and can be given to others who have the page open.
  */
 
-import { exchangeAt, firstExchange, goLive, goTo, openExchange, showConnection, shownEvents } from "./shown.js";
+import { exchangeAt, goLive, goTo, newestTitles, openExchange, showConnection, shownEvents } from "./shown.js";
 import { state } from "./state.js";
-import { notice, part, titleText } from "./text.js";
+import { notice, part } from "./text.js";
 
 /** So often, in milliseconds, the address may change: browsers refuse more. */
 const WRITE_MS = 100;
@@ -17,7 +17,6 @@ let isOpening = false;
 let writable = 0;
 let isWaiting = false;
 
-/** The address of what is shown. */
 function placeShown() {
   const { chosen, current, events, shown } = state;
   const query = [
@@ -33,11 +32,8 @@ function placeShown() {
 /** Writes the place into the address, and the window's title. @param {boolean} push Whether one can go back from it. */
 export function keepPlace(push) {
   if (state.awaited > 0) return;
-  const { newest, recording, table } = state;
-  const { exchange } = exchangeAt(newest) ?? {};
-  const title = [exchange?.request?.title, exchange?.responses.at(-1)?.title].filter((one) => one);
-  const name = recording?.name ?? table.replace(/^https?:\/\//, "");
-  document.title = [name, title.map((one) => titleText(one ?? "").whole).join(" ")].filter((one) => one).join(" · ");
+  const name = state.recording?.name ?? state.table.replace(/^https?:\/\//, "");
+  document.title = [name, newestTitles().join(" ")].filter((one) => one !== "").join(" · ");
   const place = placeShown();
   if (place === location.pathname + location.search + location.hash) return;
   if (push && !isOpening) return history.pushState(null, "", place);
@@ -83,13 +79,8 @@ function open() {
     notice(`${what}: this is ${recording ? "the first one" : "live"}`);
   }
   history.replaceState(null, "", location.pathname + location.search);
-  if (recording === undefined) return goLive();
-  if (state.shown !== 0) return showConnection(state.shown);
-  for (const connection of state.connections.values()) {
-    const first = firstExchange(connection);
-    if (first !== undefined) return openExchange(connection, first);
-  }
-  goTo(0);
+  if (recording === undefined) goLive();
+  else showConnection(state.shown);
 }
 
 /** @param {boolean} hex @param {boolean} large */

@@ -118,6 +118,13 @@ export function exchangeAt(choice) {
   return connection && exchange ? { connection, exchange } : undefined;
 }
 
+/** The titles of the exchange that has begun last, as people read them. */
+export function newestTitles() {
+  const { exchange } = exchangeAt(state.newest) ?? {};
+  const titles = [exchange?.request?.title ?? "", exchange?.responses.at(-1)?.title ?? ""];
+  return titles.filter((title) => title !== "").map((title) => titleText(title).whole);
+}
+
 /** Whether an exchange is the one that is open. @param {Connection} connection @param {Exchange} [exchange] */
 export function isChosen(connection, exchange) {
   return state.chosen?.connection === connection.number && state.chosen.exchange === exchange?.number;
@@ -182,19 +189,18 @@ export function goLive() {
   changed({ push: true });
 }
 
-/** The first exchange of a connection that the filter lets pass. @param {Connection} connection */
-export function firstExchange(connection) {
-  return [...connection.exchanges.values()].find((one) => passes(connection, one));
-}
-
-/** Shows a connection, or all: live, it is followed; else its first exchange is opened. @param {number} number */
+/** Shows a connection, or all: live, it is followed; else its first exchange is opened, of a recording that is opened
+ * the first of all. @param {number} number */
 export function showConnection(number) {
+  const { connections, current, recording } = state;
   state.shown = number;
-  if (state.current === 0 && state.recording === undefined) return goLive();
-  const connection = state.connections.get(number);
-  const first = connection && firstExchange(connection);
-  if (connection && first) openExchange(connection, first);
-  else if (number !== 0) goTo(0);
+  if (current === 0 && recording === undefined) return goLive();
+  for (const connection of connections.values()) {
+    if (connection.number !== number && (number !== 0 || current !== 0)) continue;
+    const first = [...connection.exchanges.values()].find((one) => passes(connection, one));
+    if (first !== undefined) return openExchange(connection, first);
+  }
+  if (number !== 0 || current === 0) goTo(0);
   else changed();
 }
 

@@ -98,20 +98,16 @@ function changedSoon() {
   undrawn++;
   if (scheduled) return;
   scheduled = true;
-  const wait = restUntil - performance.now();
-  if (wait > 0) setTimeout(drawWithFrame, wait);
-  else drawWithFrame();
+  setTimeout(() => requestAnimationFrame(draw), restUntil - performance.now());
 }
 
-function drawWithFrame() {
-  requestAnimationFrame(() => {
-    const start = performance.now();
-    scheduled = false;
-    changed();
-    const end = performance.now();
-    restUntil = end + Math.min(LONGEST_REST, (undrawn > MUCH ? LONG_REST : 1) * (end - start));
-    undrawn = 0;
-  });
+function draw() {
+  const start = performance.now();
+  scheduled = false;
+  changed();
+  const end = performance.now();
+  restUntil = end + Math.min(LONGEST_REST, (undrawn > MUCH ? LONG_REST : 1) * (end - start));
+  undrawn = 0;
 }
 
 /** @returns {Table} */

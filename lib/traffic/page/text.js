@@ -4,16 +4,20 @@
  * @import { Address } from "./state.js"
  */
 
-/** Characters that steer the eye or hide from it: the ones that are escaped on a terminal, and line ends. */
+/** Characters that steer the eye or hide from it: the ones that are escaped on a terminal, line ends, and octets that
+ * are no UTF-8, see {@linkcode decoded}. */
 const UNSAFE =
   // deno-lint-ignore no-control-regex -- these are the ones to be escaped
-  /([\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}])/u;
+  /([\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}\udc80-\udcff])/u;
 
 /** Characters of a title that are shown, and escapes among them. */
 const MAX_TITLE = 40;
 const MAX_ESCAPES = 20;
 /** Characters that a target means something by (RFC 3986 §2.2), and the one that escapes others. */
 const RESERVED = /[:/?#[\]@!$&'()*+,;=%]/;
+/** A character of UTF-8 (RFC 3629 §4), percent-encoded; not all that it matches is one. */
+const ENCODED =
+  /%[0-7][\da-f]|%[cd][\da-f]%[89ab][\da-f]|%e[\da-f](?:%[89ab][\da-f]){2}|%f[0-4](?:%[89ab][\da-f]){3}/gi;
 
 /** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
 export function part(id) {
@@ -64,24 +68,16 @@ export function shift(start, end, from, to) {
   return start < from ? start - from : Math.min(Math.max(0, end - to), start - from);
 }
 
-/** Text of a peer with what could steer the reader's eye escaped. @param {string} text @returns {(Node | string)[]} */
+/** Text of a peer with what could steer the reader's eye escaped. @param {string} text */
 export function visible(text) {
-  return nodesOf(unitsOf(text));
+  return nodesOf(text.toWellFormed());
 }
 
-/** Text, or an escape that stands for what is none. @typedef {{ text: string, isEscape: boolean }} Unit */
-
-/** @param {string} text @returns {Unit[]} */
-function unitsOf(text) {
+/** @param {string} text @returns {(Node | string)[]} */
+function nodesOf(text) {
   // Every second piece is one that has to be escaped.
-  return text.split(UNSAFE).map((piece, index) =>
-    index % 2 === 0 ? { text: piece, isEscape: false } : { text: escaped(piece), isEscape: true }
-  ).filter(({ text }) => text !== "");
-}
-
-/** @param {Unit[]} units */
-function nodesOf(units) {
-  return units.map(({ text, isEscape }) => isEscape ? element("span", "escaped", text) : text);
+  const nodes = text.split(UNSAFE).map((piece, i) => i % 2 === 0 ? piece : element("span", "escaped", escaped(piece)));
+  return nodes.filter((node) => node !== "");
 }
 
 /** @param {string} character */
@@ -89,8 +85,9 @@ function escaped(character) {
   const code = character.codePointAt(0) ?? 0;
   const short = { 9: "\\t", 10: "\\n", 13: "\\r" }[code];
   if (short !== undefined) return short;
+  if (code <= 0xff || code >= OCTETS && code <= OCTETS + 0xff) return `\\x${hexOf(code & 0xff)}`;
   const digits = code.toString(16);
-  return code <= 0xff ? `\\x${hexOf(code)}` : code <= 0xffff ? `\\u${digits.padStart(4, "0")}` : `\\u{${digits}}`;
+  return code <= 0xffff ? `\\u${digits.padStart(4, "0")}` : `\\u{${digits}}`;
 }
 
 /** Text in which the number of an RFC and its section stay on one line. @param {string} text */
@@ -112,75 +109,61 @@ export function hexOf(octet) {
  * @param {string} octets One character an octet.
  * @returns {{ whole: string, nodes: (Node | string)[], isCut: boolean }} */
 export function titleText(octets) {
-  const bytes = Uint8Array.from(octets, (character) => character.charCodeAt(0));
-  const units = decoded(bytes).flatMap((unit) => unit.isEscape ? [unit] : unitsOf(withoutPercent(unit.text)));
-  /** @type {Unit[]} */
-  const shown = [];
-  let characters = 0;
-  let escapes = 0;
-  for (const { text, isEscape } of units) {
-    if (isEscape && ++escapes > MAX_ESCAPES || characters >= MAX_TITLE) break;
-    const some = isEscape ? [text] : [...text].slice(0, MAX_TITLE - characters);
-    characters += isEscape ? 1 : some.length;
-    shown.push({ text: some.join(""), isEscape });
-  }
-  const whole = units.map(({ text }) => text).join("");
-  const isCut = shown.map(({ text }) => text).join("") !== whole;
-  return { whole: whole || "…", nodes: whole === "" ? ["…"] : [...nodesOf(shown), isCut ? "…" : ""], isCut };
+  const text = withoutPercent(decoded(Uint8Array.from(octets, (character) => character.charCodeAt(0))));
+  if (text === "") return { whole: "…", nodes: ["…"], isCut: false };
+  const characters = [...text];
+  const escapes = characters.flatMap((character, at) => UNSAFE.test(character) ? [at] : []);
+  const shown = characters.slice(0, Math.min(MAX_TITLE, escapes[MAX_ESCAPES] ?? Infinity));
+  const isCut = shown.length < characters.length;
+  const whole = characters.map((character) => UNSAFE.test(character) ? escaped(character) : character).join("");
+  return { whole, nodes: [...nodesOf(shown.join("")), isCut ? "…" : ""], isCut };
 }
 
 /** Text with percent-encoded characters as themselves. What is no UTF-8, reserved or a control stays as it is.
  * @param {string} text */
 function withoutPercent(text) {
-  return text.replace(/(?:%[\da-f]{2})+/gi, (run) => {
-    const bytes = Uint8Array.from(run.slice(1).split("%"), (digits) => parseInt(digits, 16));
-    let at = 0;
-    return decoded(bytes).flatMap(({ text, isEscape }) => isEscape ? [""] : [...text]).map((character) => {
-      const encoded = run.slice(3 * at, 3 * (at += character === "" ? 1 : ENCODER.encode(character).length));
-      return character === "" || RESERVED.test(character) || UNSAFE.test(character) ? encoded : character;
-    }).join("");
+  return text.replace(ENCODED, (encoded) => {
+    try {
+      const character = decodeURIComponent(encoded);
+      return RESERVED.test(character) || UNSAFE.test(character) ? encoded : character;
+    } catch {
+      return encoded;
+    }
   });
 }
 
 /** Octets as text, line ends visible; those that are no UTF-8 as `\xHH`. @param {Uint8Array} octets
  * @returns {(Node | string)[]} */
 export function octetText(octets) {
-  return decoded(octets).flatMap(({ text, isEscape }) =>
-    isEscape
-      ? nodesOf([{ text, isEscape }])
-      : text.split(/(\r\n|\r|\n)/).filter((piece) => piece !== "").flatMap((piece) => {
-        if (!/[\r\n]/.test(piece)) return visible(piece);
-        const name = piece === "\r\n" ? "CR LF" : piece === "\r" ? "CR" : "LF";
-        return [element("span", "end", name), piece.endsWith("\n") ? "\n" : ""];
-      })
-  );
+  return decoded(octets).split(/(\r\n|\r|\n)/).flatMap((piece) => {
+    if (!/[\r\n]/.test(piece)) return nodesOf(piece);
+    const name = piece === "\r\n" ? "CR LF" : piece === "\r" ? "CR" : "LF";
+    return [element("span", "end", name), piece.endsWith("\n") ? "\n" : ""];
+  });
 }
 
-const ENCODER = new TextEncoder();
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** Octets that are no UTF-8 become surrogates from here on, which no text of UTF-8 has. */
+const OCTETS = 0xdc00;
 
-/** @param {Uint8Array} octets @returns {Unit[]} */
+/** @param {Uint8Array} octets */
 function decoded(octets) {
   try {
-    return [{ text: UTF8.decode(octets), isEscape: false }];
+    return UTF8.decode(octets);
   } catch {
-    /** @type {Unit[]} */
-    const units = [];
+    let text = "";
     for (let at = 0; at < octets.length;) {
       const first = octets[at];
       const length = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
       try {
-        const text = UTF8.decode(octets.subarray(at, at + length));
-        const last = units.at(-1);
-        if (last?.isEscape === false) last.text += text;
-        else units.push({ text, isEscape: false });
+        text += UTF8.decode(octets.subarray(at, at + length));
         at += length;
       } catch {
-        units.push({ text: `\\x${hexOf(first)}`, isEscape: true });
+        text += String.fromCharCode(OCTETS + first);
         at++;
       }
     }
-    return units;
+    return text;
   }
 }
 

@@ -21,7 +21,6 @@ export interface Answer {
   readonly trailers: readonly FieldLine[];
   /** Whether the connection stays open by the rules (RFC 9112 §9.3). */
   readonly stays: boolean;
-  /** The interim responses before it. */
   readonly interims: readonly Interim[];
 }
 
@@ -30,7 +29,6 @@ export class ContentPrint {
   length = 0;
   readonly #hash = createHash("sha256");
   readonly #kept = new ByteBuffer(0);
-  #digest: string | undefined;
 
   /** Appends octets, which are copied. */
   add(octets: Uint8Array): void {
@@ -44,9 +42,8 @@ export class ContentPrint {
     return octetString(this.#kept.view());
   }
 
-  /** The digest of all octets. No more can be added. */
   get digest(): string {
-    return this.#digest ??= this.#hash.digest("hex");
+    return this.#hash.copy().digest("hex");
   }
 }
 
@@ -104,9 +101,8 @@ function opaqueTag(fields: readonly FieldLine[]): string | undefined {
 
 /** Returns what is different between the recorded answer and this one, in the order of a response. */
 export function differences(recorded: Answer, now: Answer, tags: EntityTags): Difference[] {
-  const texts = (what: string, textOf: (answer: Answer) => string): Difference[] => {
-    const [was, is] = [recorded, now].map(textOf);
-    return was === is ? [] : [{ what, recorded: was, now: is }];
+  const texts = (what: string, textOf: (answer: Answer) => string) => {
+    return difference(what, textOf(recorded), textOf(now));
   };
   return [
     ...texts("interim responses", ({ interims }) => {
@@ -119,6 +115,10 @@ export function differences(recorded: Answer, now: Answer, tags: EntityTags): Di
     ...fieldDifferences("trailer", recorded.trailers, now.trailers),
     ...texts("connection", ({ stays }) => stays ? "stays open" : "ends"),
   ];
+}
+
+function difference(what: string, recorded: string, now: string): Difference[] {
+  return recorded === now ? [] : [{ what, recorded, now }];
 }
 
 export function statusText({ status, reason }: Pick<Answer, "status" | "reason">): string {
@@ -135,28 +135,18 @@ function continueDifference(recorded: readonly Interim[], now: readonly Interim[
   return [{ what: "100 (Continue)", recorded: "sent before the content", now: ABSENT }];
 }
 
-function* fieldDifferences(
-  what: string,
-  recorded: readonly FieldLine[],
-  now: readonly FieldLine[],
-): Generator<Difference> {
-  const [before, after] = [byName(recorded), byName(now)];
-  for (const name of new Set([...before.keys(), ...after.keys()])) {
+function fieldDifferences(what: string, recorded: readonly FieldLine[], now: readonly FieldLine[]): Difference[] {
+  const [before, after] = [recorded, now].map((lines) => Map.groupBy(lines, ([name]) => name.toLowerCase()));
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((name) => {
     const [was, is] = [before.get(name), after.get(name)];
-    if (IGNORED.has(name) || VARYING.has(name) && was !== undefined && is !== undefined) continue;
-    if (was?.value === is?.value) continue;
-    yield { what: `${what} ${(was ?? is)!.name}`, recorded: was?.value ?? ABSENT, now: is?.value ?? ABSENT };
-  }
+    if (IGNORED.has(name) || VARYING.has(name) && was !== undefined && is !== undefined) return [];
+    return difference(`${what} ${(was ?? is)!.at(-1)![0]}`, valueOf(was), valueOf(is));
+  });
 }
 
-/** Joins the lines of each field in order (RFC 9110 §5.3). */
-function byName(lines: readonly FieldLine[]): Map<string, { name: string; value: string }> {
-  const fields = new Map<string, { name: string; value: string }>();
-  for (const [name, value] of lines) {
-    const before = fields.get(name.toLowerCase());
-    fields.set(name.toLowerCase(), { name, value: before === undefined ? value : `${before.value}, ${value}` });
-  }
-  return fields;
+/** Joins the lines of a field in order (RFC 9110 §5.3). */
+function valueOf(lines: readonly FieldLine[] | undefined): string {
+  return lines?.map(([, value]) => value).join(", ") ?? ABSENT;
 }
 
 function contentDifference(recorded: ContentPrint, now: ContentPrint, tags: EntityTags): Difference[] {

@@ -118,9 +118,8 @@ export class Replayer {
     this.#live.clear();
   }
 
-  async #open({ connection, dialogue, server: { address, secure } }: Step & { kind: "open" }): Promise<void> {
-    const { to, open } = this.#options;
-    const raw = await open(to ?? { secure, host: address.hostname, port: address.port });
+  async #open({ connection, dialogue, server }: Step & { kind: "open" }): Promise<void> {
+    const raw = await this.#options.open(this.#options.to ?? server);
     const live = { connection, dialogue, raw, unsent: 0, unsentWhy: undefined, closing: false, late: false };
     this.#live.set(connection, live);
     this.#read(live);
@@ -130,12 +129,12 @@ export class Replayer {
     let why = CLOSED_BY_SERVER;
     try {
       for (let octets = await raw.read(); octets !== null; octets = await raw.read()) {
-        if (dialogue.received("now", octets)) this.#wake();
+        if (dialogue.now.receive(octets)) this.#wake();
       }
     } catch (error) {
       why = error instanceof Deno.errors.ConnectionReset ? "the server reset the connection" : (error as Error).message;
     }
-    dialogue.end("now", why);
+    dialogue.now.end(why);
     this.#wake();
   }
 
@@ -172,28 +171,26 @@ export class Replayer {
 
   async #pause(microseconds: number): Promise<void> {
     if (this.#options.fast) return;
-    const until = this.#cause + microseconds / 1000;
-    for (let left = until - performance.now(); left > 0; left = until - performance.now()) {
-      await sleep(Math.min(left, MAX_TIMER_MS));
-    }
+    const left = this.#cause + microseconds / 1000 - performance.now();
+    if (left > 0) await sleep(Math.min(left, MAX_TIMER_MS));
   }
 
   async #send(live: Live, octets: Uint8Array): Promise<void> {
     const { dialogue, raw } = live;
-    const hadEnded = dialogue.ended("recorded") !== undefined;
+    const hadEnded = dialogue.recorded.ended !== undefined;
     let sent = 0;
-    if (!hadEnded) live.unsentWhy ??= dialogue.ended("now");
+    if (!hadEnded) live.unsentWhy ??= dialogue.now.ended;
     try {
       while (live.unsentWhy === undefined && sent < octets.length) {
         const writing = raw.write(octets.subarray(sent)).then((count) => sent += count);
         if (await within(writing, this.#options.timeoutMs)) continue;
         live.unsentWhy = `the server took nothing within ${this.#options.timeoutMs / 1000} s`;
         live.late = true;
-        dialogue.end("now", live.unsentWhy);
+        dialogue.now.end(live.unsentWhy);
         raw.close();
       }
     } catch {
-      live.unsentWhy = dialogue.ended("now") ?? "the connection is gone";
+      live.unsentWhy = dialogue.now.ended ?? "the connection is gone";
     }
     this.#cause = performance.now();
     live.unsent += octets.length - sent;
@@ -206,7 +203,7 @@ export class Replayer {
       const { connection, dialogue, raw, closing, late } = live;
       const done = closing && dialogue.lacks() === undefined;
       if (done) {
-        dialogue.end("now", late ? `nothing more within ${this.#options.timeoutMs / 1000} s` : "the replay has ended");
+        dialogue.now.end(late ? `nothing more within ${this.#options.timeoutMs / 1000} s` : "the replay has ended");
         raw.close();
         this.#live.delete(connection);
       }

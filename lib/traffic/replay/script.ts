@@ -3,56 +3,38 @@
  * the pauses before them.
  */
 
-import { Beginning, type Direction } from "../../exchange.ts";
+import type { Endpoint } from "../../address.ts";
+import { Beginning } from "../../exchange.ts";
 import { MAX_REPLAYED_CONNECTIONS } from "../../limits.ts";
-import type { Octets, Opened, SocketAddress, TrafficEvent } from "../../traffic.ts";
-import type { Missing, OpenedInCapture } from "../capture/reader.ts";
+import type { Octets } from "../../traffic.ts";
+import { type CaptureEvent, directionOf, type OpenedInCapture, serverOf } from "../capture/reader.ts";
 import { CLOSED_BY_SERVER, Dialogue } from "./dialogue.ts";
-
-export type RecordedEvent = TrafficEvent | Omit<Missing, "origin">;
-
-/** The server of a connection that carries HTTP. */
-interface RecordedServer {
-  readonly address: SocketAddress;
-  /** Whether the recorded program spoke TLS with it. */
-  readonly secure: boolean;
-}
-
-function serverOf({ end, local, remote, secure }: Opened): RecordedServer {
-  return { address: end === "server" ? local : remote, secure };
-}
-
-/** The direction of octets, whichever end has recorded them. */
-function directionOf({ kind, end }: Octets): Direction {
-  return (kind === "read") === (end === "server") ? "request" : "response";
-}
 
 /** Finds the connections of a recording that carry HTTP. */
 export class Survey {
   /** The servers of the connections that carry HTTP, by number. */
-  readonly servers = new Map<number, RecordedServer>();
+  readonly servers = new Map<number, Endpoint>();
   /** Connections of which not all requests are in the recording. */
   readonly incomplete = new Set<number>();
   /** The numbers of connections that carry other octets. */
   readonly others: number[] = [];
   /** Those whose first octets do not show yet what they carry. */
-  readonly #undecided = new Map<number, RecordedServer & { readonly beginning: Beginning }>();
+  readonly #undecided = new Map<number, { readonly server: Endpoint; readonly beginning: Beginning }>();
 
-  receive(event: RecordedEvent): void {
-    const { kind, connection } = event;
-    if (kind === "opened") {
-      const { startCaptured = true, relayed } = event as Partial<OpenedInCapture>;
+  receive(event: CaptureEvent): void {
+    const { connection } = event;
+    if (event.kind === "opened") {
       // What a relay passed on comes again from the relay that the client's octets are sent to, or needs none.
-      if (relayed) return;
-      if (!startCaptured) this.incomplete.add(connection);
-      this.#undecided.set(connection, { ...serverOf(event), beginning: new Beginning() });
+      if (event.relayed) return;
+      if (!event.startCaptured) this.incomplete.add(connection);
+      this.#undecided.set(connection, { server: serverOf(event), beginning: new Beginning() });
       return;
     }
-    if (kind === "missing" && event.by === "client") this.incomplete.add(connection);
+    if (event.kind === "missing" && event.by === "client") this.incomplete.add(connection);
     const undecided = this.#undecided.get(connection);
     if (undecided === undefined) return;
-    if (kind === "closed") return this.#decide(connection);
-    if (kind !== "read" && kind !== "write") return;
+    if (event.kind === "closed") return this.#decide(connection);
+    if (!("bytes" in event)) return;
     const { beginning } = undecided;
     beginning.receive(directionOf(event), event.bytes);
     if (beginning.isHttp) this.#decide(connection);
@@ -64,10 +46,10 @@ export class Survey {
   }
 
   #decide(connection: number): void {
-    const { address, secure, beginning } = this.#undecided.get(connection)!;
+    const { server, beginning } = this.#undecided.get(connection)!;
     this.#undecided.delete(connection);
     beginning.end();
-    if (beginning.isHttp) this.servers.set(connection, { address, secure });
+    if (beginning.isHttp) this.servers.set(connection, server);
     const hasOctets = beginning.octets.request + beginning.octets.response > 0;
     if (!beginning.isHttp && hasOctets && this.others.length < MAX_REPLAYED_CONNECTIONS) this.others.push(connection);
   }
@@ -76,7 +58,7 @@ export class Survey {
 export type Step =
   & { readonly connection: number }
   & (
-    | { readonly kind: "open"; readonly server: RecordedServer; readonly dialogue: Dialogue }
+    | { readonly kind: "open"; readonly server: Endpoint; readonly dialogue: Dialogue }
     /** `pause`: the microseconds since the last response that was complete, or the last write if that was later. */
     | { readonly kind: "send"; readonly octets: Uint8Array; readonly pause: number }
     | { readonly kind: "fin"; readonly pause: number }
@@ -89,7 +71,6 @@ export type Step =
 /** Turns a recording into steps. Memory grows only with the connections that are open in it. */
 export class Script {
   readonly #dialogues = new Map<number, Dialogue>();
-  /** Connections of which not all requests are in the recording. */
   readonly #incomplete: ReadonlySet<number>;
   /** When the last response was complete or the last write was made, in the recording; at first there is none. */
   #cause = Infinity;
@@ -99,7 +80,7 @@ export class Script {
   }
 
   /** Returns the step for an event of the recording, if there is one. It shares the event's octets. */
-  step(event: RecordedEvent): Step | undefined {
+  step(event: CaptureEvent): Step | undefined {
     const { kind, connection } = event;
     if (kind === "opened") return this.#open(event);
     const dialogue = this.#dialogues.get(connection);
@@ -108,23 +89,23 @@ export class Script {
       case "read":
       case "write":
         if (directionOf(event) === "request") return this.#send(connection, dialogue, event);
-        if (dialogue.received("recorded", event.bytes)) this.#cause = event.time;
+        if (dialogue.recorded.receive(event.bytes)) this.#cause = event.time;
         return undefined;
       case "fin":
         if (event.by === "client") {
           const pause = dialogue.unanswered ? Math.max(0, event.time - this.#cause) : 0;
           return { kind: "fin", connection, pause };
         }
-        if (dialogue.end("recorded", CLOSED_BY_SERVER)) this.#cause = event.time;
+        if (dialogue.recorded.end(CLOSED_BY_SERVER)) this.#cause = event.time;
         return undefined;
       case "missing":
         // Octets before the first start line are not replayed.
         if (event.why === "skipped") return undefined;
-        dialogue.end("recorded", `${event.octets} octets of the ${event.by} are missing in it`);
+        dialogue.recorded.end(`${event.octets} octets of the ${event.by} are missing in it`);
         return event.by === "client" ? { kind: "gap", connection } : undefined;
       case "closed":
         this.#dialogues.delete(connection);
-        dialogue.end("recorded", `the connection ${event.reason === "reset" ? "was reset" : `ended ${event.reason}`}`);
+        dialogue.recorded.end(`the connection ${event.reason === "reset" ? "was reset" : `ended ${event.reason}`}`);
         return { kind: "close", connection };
     }
   }
@@ -132,20 +113,20 @@ export class Script {
   /** Returns the last step of each connection that is open at the end of the recording. */
   *rest(): Generator<Step> {
     for (const [connection, dialogue] of this.#dialogues) {
-      dialogue.end("recorded", "the recording ends");
+      dialogue.recorded.end("the recording ends");
       yield { kind: "close", connection };
     }
     this.#dialogues.clear();
   }
 
-  #open(event: Opened): Step {
+  #open(event: OpenedInCapture): Step {
     const { connection } = event;
     const dialogue = new Dialogue(this.#incomplete.has(connection));
     this.#dialogues.set(connection, dialogue);
     return { kind: "open", connection, dialogue, server: serverOf(event) };
   }
 
-  #send(connection: number, dialogue: Dialogue, { time, bytes }: TrafficEvent & { bytes: Uint8Array }): Step {
+  #send(connection: number, dialogue: Dialogue, { time, bytes }: Octets): Step {
     const pause = Math.max(0, time - this.#cause);
     this.#cause = time;
     dialogue.sent(bytes);

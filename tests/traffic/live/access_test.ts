@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../../lib/http/error.ts";
-import { PageAccess } from "../../../lib/traffic/live/access.ts";
+import { PageAccess, SECURITY_FIELDS } from "../../../lib/traffic/live/access.ts";
 import { requestOf } from "../../support.ts";
 
 const access = new PageAccess(9998, "k3y");
@@ -67,4 +67,19 @@ Deno.test("a page on port 80 has that port without its number, too", () => {
   assert.throws(() => new PageAccess(8080, "k3y").check(requestOf("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")), {
     status: 421,
   });
+});
+
+Deno.test("a browser is told to run and to show the page's own files only", () => {
+  const [[, policy], ...others] = SECURITY_FIELDS;
+  assert.equal(
+    policy,
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
+      "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+  );
+  assert.deepEqual(others.map((field) => field.join(": ")), [
+    "X-Content-Type-Options: nosniff",
+    "Cache-Control: no-store",
+    "Referrer-Policy: no-referrer",
+    "Cross-Origin-Resource-Policy: same-origin",
+  ]);
 });

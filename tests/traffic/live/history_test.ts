@@ -10,13 +10,13 @@ function read(from: number, octets: string, connection = 1): [PageEvent, Uint8Ar
 
 Deno.test("the history keeps as many events as it may, and tells what it forgets", () => {
   const forgotten: number[] = [];
-  const history = new History(3, 1000, ({ number }) => forgotten.push(number));
+  const history = new History(3, 1000, ({ event }) => forgotten.push(event.from!));
   assert.deepEqual([history.first, history.last], [1, 0]);
   for (let i = 0; i < 3; i++) history.add(...read(i, "a"));
   assert.deepEqual([history.first, history.last, forgotten], [1, 3, []]);
   for (let i = 3; i < 10; i++) history.add(...read(i, "a"));
   assert.deepEqual([history.first, history.last], [8, 10]);
-  assert.deepEqual(forgotten, [1, 2, 3, 4, 5, 6, 7]);
+  assert.deepEqual(forgotten, [0, 1, 2, 3, 4, 5, 6]);
   assert.equal(history.at(7), undefined);
   assert.deepEqual([8, 9, 10].map((number) => history.at(number)!.event.from), [7, 8, 9]);
   assert.equal(history.at(11), undefined);
@@ -33,15 +33,15 @@ Deno.test("the history keeps as many octets as it may", () => {
 
 Deno.test("exchanges and rows count like octets: one read may bring thousands of them", () => {
   const forgotten: number[] = [];
-  const history = new History(100, 4 * OVERHEAD_CHARACTERS, ({ number }) => forgotten.push(number));
+  const history = new History(100, 4 * OVERHEAD_CHARACTERS, ({ event }) => forgotten.push(event.time));
   const message = { from: 0, to: 1, whole: true, status: 0, title: "GET /" };
   const exchanges = [1, 2].map((number) => ({ number, request: message, responses: [] }));
   const rows = [["A", [["x", "1"]]], ["B", null]] as const;
-  history.add({ kind: "fin", time: 0, connection: 1, end: "server", exchanges });
+  history.add({ kind: "fin", time: 1, connection: 1, end: "server", exchanges });
   assert.deepEqual(forgotten, []);
-  history.add({ kind: "table", time: 0, connection: 0, end: "server", rows });
+  history.add({ kind: "table", time: 2, connection: 0, end: "server", rows });
   assert.deepEqual(forgotten, [1]);
-  history.add({ kind: "table", time: 0, connection: 0, end: "server", rows: [["C", [["x", "y".repeat(1000)]]]] });
+  history.add({ kind: "table", time: 3, connection: 0, end: "server", rows: [["C", [["x", "y".repeat(1000)]]]] });
   assert.deepEqual(forgotten, [1, 2, 3]);
 });
 

@@ -37,7 +37,7 @@ Deno.test("a capture is told as events with the numbers of their packets, and ex
   );
   // Packets were taken somewhere between the ends.
   assert.equal(traffic.end, undefined);
-  assert.equal(traffic.opened(1)!.local.port, 9999);
+  assert.equal(traffic.serverOf(1)!.port, 9999);
   assert.deepEqual(traffic.history.octets(1, "request", 0, 3), new TextEncoder().encode("GET"));
 });
 

@@ -23,15 +23,15 @@ for (const [what, content, name, cells] of contents) {
 
 Deno.test("rows are added, changed and removed; other responses change nothing", () => {
   const table = new ShownTable();
-  table.reset(rowsOf(A)!, 1);
+  table.follow(rowsOf(A)!, 1, false, true);
   const [row] = rowsOf(A)!;
-  assert.equal(table.apply(row, undefined), false, "the same again");
-  assert.equal(table.apply([row[0], [["type", "bee"]]], false), true);
+  assert.equal(table.apply(row, "read"), false, "the same again");
+  assert.equal(table.apply([row[0], [["type", "bee"]]], "replaced"), true);
   assert.deepEqual(table.rows, [["A", [["type", "bee"]]]]);
-  assert.equal(table.apply(["B", []], true), true);
+  assert.equal(table.apply(["B", []], "created"), true);
   assert.equal(table.total, 2);
-  assert.equal(table.apply(["A", null], false), true);
-  assert.equal(table.apply(["A", null], false), false, "gone already");
+  assert.equal(table.apply(["A", null], "removed"), true);
+  assert.equal(table.apply(["A", null], "removed"), false, "gone already");
   assert.deepEqual(table.rows.map(([name]) => name), ["B"]);
   assert.equal(table.total, 1);
 });
@@ -39,14 +39,12 @@ Deno.test("rows are added, changed and removed; other responses change nothing",
 Deno.test("of a table with more than 500 rows the last changed ones are kept", () => {
   const rows = (count: number) => Array.from({ length: count }, (_, i) => [`${i}`, []] as const);
   const table = new ShownTable();
-  table.reset(rows(500), 500);
+  table.follow(rows(500), 500, false, true);
   assert.deepEqual([table.large, table.rows.length], [false, 500]);
-  table.apply(["new", []], true);
+  table.apply(["new", []], "created");
   assert.deepEqual([table.large, table.total, table.rows.map(([name]) => name)], [true, 501, ["new"]]);
-  table.apply(["7", null], false);
+  table.apply(["7", null], "removed");
   assert.deepEqual([table.total, table.rows.map(([name]) => name)], [500, ["new", "7"]]);
-  table.reset(rows(500), 501);
-  assert.deepEqual([table.large, table.rows], [true, []]);
 });
 
 Deno.test("a table that follows another one becomes equal to it", () => {
@@ -73,8 +71,8 @@ Deno.test("values are shown as text, up to a limit", () => {
 
 Deno.test("a table that is too long to be shown is large, however few rows it has", () => {
   const table = new ShownTable();
-  table.reset(undefined, 2);
+  table.follow([], 2, true, true);
   assert.deepEqual([table.large, table.total, table.rows], [true, 2, []]);
-  table.apply(rowsOf(A)![0], true);
+  table.apply(rowsOf(A)![0], "created");
   assert.deepEqual([table.large, table.total, table.rows.length], [true, 3, 1]);
 });

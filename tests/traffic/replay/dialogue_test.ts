@@ -29,8 +29,8 @@ function taken(dialogue: Dialogue): string[][] {
 function dialogueOf(sent: string, recorded: string, now: string): Dialogue {
   const dialogue = new Dialogue();
   dialogue.sent(wireOctets(sent));
-  dialogue.received("recorded", wireOctets(recorded));
-  dialogue.received("now", wireOctets(now));
+  dialogue.recorded.receive(wireOctets(recorded));
+  dialogue.now.receive(wireOctets(now));
   return dialogue;
 }
 
@@ -40,10 +40,10 @@ Deno.test("each request has the recorded answer and this one, in order", () => {
   assert(dialogue.unanswered);
   // The answer to HEAD has a length and no content.
   const head = OK.slice(0, -2);
-  assert(dialogue.received("recorded", wireOctets(head)));
+  assert(dialogue.recorded.receive(wireOctets(head)));
   assert.equal(dialogue.lacks(), "final");
-  assert(!dialogue.received("now", wireOctets(head.slice(0, -1))));
-  assert(dialogue.received("now", wireOctets("\n")));
+  assert(!dialogue.now.receive(wireOctets(head.slice(0, -1))));
+  assert(dialogue.now.receive(wireOctets("\n")));
   assert.equal(dialogue.lacks(), undefined);
   assert.deepEqual(taken(dialogue), [["2 HEAD /b", "200 ", "200 "]]);
   assert(!dialogue.unanswered);
@@ -56,9 +56,9 @@ Deno.test("a recorded interim response is awaited until it or the final one is h
   dialogue.excuse();
   assert.equal(dialogue.lacks(), undefined);
   dialogue.sent(wireOctets("x"));
-  dialogue.received("recorded", wireOctets(OK));
+  dialogue.recorded.receive(wireOctets(OK));
   assert.equal(dialogue.lacks(), "final");
-  dialogue.received("now", wireOctets(OK));
+  dialogue.now.receive(wireOctets(OK));
   assert.deepEqual(taken(dialogue), [["1 PUT /a", "100 awaited 200 ok", "200 ok"]]);
 });
 
@@ -66,16 +66,16 @@ Deno.test("an answer that is excused is compared all the same if it comes late",
   const dialogue = dialogueOf(`GET /a HTTP/1.1\r\n${HOST}`, OK, "");
   dialogue.excuse();
   assert.deepEqual([dialogue.lacks(), taken(dialogue)], [undefined, []]);
-  dialogue.received("now", wireOctets(OK));
+  dialogue.now.receive(wireOctets(OK));
   assert.deepEqual(taken(dialogue), [["1 GET /a", "200 ok", "200 ok"]]);
 });
 
 Deno.test("content that ends with the connection is complete then", () => {
   const untilClosed = "HTTP/1.1 200 OK\r\n\r\nall";
   const dialogue = dialogueOf(`GET /a HTTP/1.1\r\n${HOST}`, untilClosed, untilClosed);
-  assert(dialogue.end("recorded", CLOSED_BY_SERVER));
+  assert(dialogue.recorded.end(CLOSED_BY_SERVER));
   assert.equal(dialogue.lacks(), "final");
-  assert(!dialogue.end("now", "the server reset the connection"));
+  assert(!dialogue.now.end("the server reset the connection"));
   assert.deepEqual(taken(dialogue), [
     ["1 GET /a", "200 all", "only 3 octets of the content of 200: the server reset the connection"],
   ]);
@@ -84,10 +84,10 @@ Deno.test("content that ends with the connection is complete then", () => {
 Deno.test("requests without an answer say why", () => {
   const two = `GET /a HTTP/1.1\r\n${HOST}GET /b HTTP/1.1\r\n${HOST}`;
   const dialogue = dialogueOf(two, OK + OK, OK.slice(0, -1));
-  dialogue.end("now", CLOSED_BY_SERVER);
+  dialogue.now.end(CLOSED_BY_SERVER);
   dialogue.sent(wireOctets(`GET /c HTTP/1.1\r\n${HOST}`));
-  dialogue.end("recorded", "the recording ends");
-  assert.equal(dialogue.ended("now"), "The connection ended in the middle of the content: 1 more octet was announced");
+  dialogue.recorded.end("the recording ends");
+  assert.equal(dialogue.now.ended, "The connection ended in the middle of the content: 1 more octet was announced");
   const [first, ...others] = taken(dialogue);
   assert.match(first[2], /^The connection ended in the middle of the content/);
   assert.deepEqual(others.map(([title, recorded]) => [title, recorded]), [
@@ -100,14 +100,14 @@ Deno.test("what is no HTTP ends the answers", () => {
   const dialogue = dialogueOf(`GET /a HTTP/1.1\r\n${HOST}`, OK, "SSH-2.0\r\n");
   const [[, , why]] = taken(dialogue);
   assert.match(why, /^no valid HTTP: .* \(RFC 9112 §\d/);
-  assert(!dialogue.received("now", wireOctets(OK)));
+  assert(!dialogue.now.receive(wireOctets(OK)));
 });
 
 Deno.test("after 101 the octets are no longer answers", () => {
   const upgrade = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
   const dialogue = dialogueOf(`GET /a HTTP/1.1\r\nUpgrade: x\r\n${HOST}`, `${upgrade}\0\0`, `${upgrade}\0\0`);
   dialogue.sent(wireOctets("\0\0"));
-  assert(!dialogue.received("now", wireOctets("\0")));
+  assert(!dialogue.now.receive(wireOctets("\0")));
   assert.deepEqual(taken(dialogue), [["1 GET /a", "101 ", "101 "]]);
   assert.equal(dialogue.lacks(), undefined);
   assert(dialogue.isBeyondHttp);
@@ -130,8 +130,8 @@ for (const [what, request, now, ended, unsaid] of ends) {
   Deno.test(`an end ${what} is ${unsaid ? "told" : "as expected"}`, () => {
     const dialogue = dialogueOf(request, OK, now);
     assert(!dialogue.endsUnsaid);
-    if (ended !== undefined) dialogue.end("recorded", ended);
-    dialogue.end("now", CLOSED_BY_SERVER);
+    if (ended !== undefined) dialogue.recorded.end(ended);
+    dialogue.now.end(CLOSED_BY_SERVER);
     assert.equal(dialogue.endsUnsaid, unsaid);
   });
 }

@@ -68,7 +68,7 @@ async function replayed(
   try {
     const script = new Script();
     for (const happening of happenings) {
-      const step = script.step(eventOf("server", happening, { hostname: "127.0.0.1", port }));
+      const step = script.step(eventOf(happening, { hostname: "127.0.0.1", port }));
       if (step !== undefined) await replayer.run(step);
     }
     for (const step of script.rest()) await replayer.run(step);

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { octetString } from "../../../lib/bytes.ts";
-import type { End } from "../../../lib/traffic.ts";
 import { Script, type Step } from "../../../lib/traffic/replay/script.ts";
 import { eventOf, GET, type Happening, OK } from "../recorded_events.ts";
 
@@ -11,48 +10,46 @@ function textOf(step: Step): string {
     : kind === "fin"
     ? ` +${step.pause}`
     : kind === "open"
-    ? ` ${step.server.address.hostname}:${step.server.address.port}`
+    ? ` ${step.server.host}:${step.server.port}`
     : "";
   return `${connection} ${kind}${what}`;
 }
 
 /** The steps of happenings, each with its connection and its time. */
-function stepsOf(end: End, happenings: readonly Happening[]): string[] {
+function stepsOf(happenings: readonly Happening[]): string[] {
   const script = new Script();
-  const steps = happenings.map((happening) => script.step(eventOf(end, happening)));
+  const steps = happenings.map((happening) => script.step(eventOf(happening)));
   return [...steps, ...script.rest()].filter((step) => step !== undefined).map(textOf);
 }
 
-for (const end of ["server", "client"] as const) {
-  Deno.test(`a script of the ${end}'s end sends what the client sent, with its pauses`, () => {
-    const steps = stepsOf(end, [
-      [1, 1000, "open"],
-      [1, 2000, `> ${GET.slice(0, 5)}`],
-      [1, 2300, `> ${GET.slice(5)}`],
-      [1, 4000, `< ${OK.slice(0, 9)}`],
-      [1, 4100, `< ${OK.slice(9)}`],
-      [1, 4600, `> ${GET}`],
-      [1, 4700, `< ${OK}`],
-      [1, 9000, "FIN client"],
-      [1, 9100, "FIN server"],
-      [1, 9200, "closed"],
-    ]);
-    assert.deepEqual(steps, [
-      "1 open 127.0.0.1:9999",
-      // Nothing was before the first one.
-      "1 send GET / +0",
-      "1 send a HTTP/1 +300",
-      // Counted from the end of the response.
-      "1 send GET /a H +500",
-      // Nobody waits for this end.
-      "1 fin +0",
-      "1 close",
-    ]);
-  });
-}
+Deno.test("a script sends what the client sent, with its pauses", () => {
+  const steps = stepsOf([
+    [1, 1000, "open"],
+    [1, 2000, `> ${GET.slice(0, 5)}`],
+    [1, 2300, `> ${GET.slice(5)}`],
+    [1, 4000, `< ${OK.slice(0, 9)}`],
+    [1, 4100, `< ${OK.slice(9)}`],
+    [1, 4600, `> ${GET}`],
+    [1, 4700, `< ${OK}`],
+    [1, 9000, "FIN client"],
+    [1, 9100, "FIN server"],
+    [1, 9200, "closed"],
+  ]);
+  assert.deepEqual(steps, [
+    "1 open 127.0.0.1:9999",
+    // Nothing was before the first one.
+    "1 send GET / +0",
+    "1 send a HTTP/1 +300",
+    // Counted from the end of the response.
+    "1 send GET /a H +500",
+    // Nobody waits for this end.
+    "1 fin +0",
+    "1 close",
+  ]);
+});
 
 Deno.test("the pauses of all connections are counted from the same writes and responses", () => {
-  const steps = stepsOf("server", [
+  const steps = stepsOf([
     [1, 0, "open"],
     [2, 10, "open"],
     [1, 20, `> ${GET}`],
@@ -70,12 +67,12 @@ Deno.test("the pauses of all connections are counted from the same writes and re
 });
 
 Deno.test("a half-close before the answer comes after its pause", () => {
-  const steps = stepsOf("server", [[1, 0, "open"], [1, 100, `> ${GET}`], [1, 600, "FIN client"], [1, 700, `< ${OK}`]]);
+  const steps = stepsOf([[1, 0, "open"], [1, 100, `> ${GET}`], [1, 600, "FIN client"], [1, 700, `< ${OK}`]]);
   assert.deepEqual(steps.slice(2), ["1 fin +500", "1 close"]);
 });
 
 Deno.test("content that ends with the connection is complete with the server's FIN", () => {
-  const steps = stepsOf("server", [
+  const steps = stepsOf([
     ...[[1, 0, "open"], [1, 100, `> ${GET}`], [1, 200, "< HTTP/1.1 200 OK\r\n\r\nok"]] as Happening[],
     ...[[1, 500, "FIN server"], [2, 600, "open"], [2, 800, `> ${GET}`]] as Happening[],
   ]);
@@ -83,7 +80,7 @@ Deno.test("content that ends with the connection is complete with the server's F
 });
 
 Deno.test("octets that the recording lacks are a gap, those before the first start line are not", () => {
-  const steps = stepsOf("server", [
+  const steps = stepsOf([
     [1, 0, "open"],
     [1, 0, "skipped client"],
     [1, 100, `> ${GET}`],
@@ -102,5 +99,5 @@ Deno.test("octets that the recording lacks are a gap, those before the first sta
 
 Deno.test("what belongs to no open connection is no step", () => {
   const script = new Script();
-  assert.equal(script.step(eventOf("server", [1, 0, `> ${GET}`])), undefined);
+  assert.equal(script.step(eventOf([1, 0, `> ${GET}`])), undefined);
 });

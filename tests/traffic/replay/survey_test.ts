@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { Survey } from "../../../lib/traffic/replay/script.ts";
-import { wireOctets } from "../../wire_cases.ts";
+import { eventOf, type Happening } from "../recorded_events.ts";
 
-const CLIENT = { hostname: "127.0.0.1", port: 50_000 };
 const SERVER = { hostname: "10.1.2.3", port: 80 };
 
 const connections: [what: string, client: string, server: string, isHttp: boolean][] = [
@@ -19,13 +18,13 @@ connections.forEach(([what, client, server, isHttp]) => {
   Deno.test(`a survey ${isHttp ? "finds" : "leaves out"} a connection with ${what}`, () => {
     for (const closed of [true, false]) {
       const survey = new Survey();
-      const seen = { end: "server", connection: 1, time: 0 } as const;
-      survey.receive({ ...seen, kind: "opened", local: SERVER, remote: CLIENT, secure: false });
-      for (const octet of client) survey.receive({ ...seen, kind: "read", bytes: wireOctets(octet) });
-      if (server !== "") survey.receive({ ...seen, kind: "write", bytes: wireOctets(server) });
-      if (closed) survey.receive({ ...seen, kind: "closed", reason: "by the client" });
+      const receive = (what: Happening[2]) => survey.receive(eventOf([1, 0, what], SERVER));
+      receive("open");
+      for (const octet of client) receive(`> ${octet}`);
+      if (server !== "") receive(`< ${server}`);
+      if (closed) receive("closed");
       survey.finish();
-      assert.deepEqual([...survey.servers], isHttp ? [[1, { address: SERVER, secure: false }]] : []);
+      assert.deepEqual([...survey.servers], isHttp ? [[1, { secure: false, host: "10.1.2.3", port: 80 }]] : []);
       assert.deepEqual(survey.others, isHttp || client + server === "" ? [] : [1]);
     }
   });

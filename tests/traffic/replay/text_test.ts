@@ -11,8 +11,8 @@ function replayed(request: string, recorded: string | undefined, now: string | u
   const dialogue = new Dialogue();
   dialogue.sent(wireOctets(request));
   for (const [source, octets] of [["recorded", recorded], ["now", now]] as const) {
-    if (octets !== undefined) dialogue.received(source, wireOctets(octets));
-    dialogue.end(source, "it ended");
+    if (octets !== undefined) dialogue[source].receive(wireOctets(octets));
+    dialogue[source].end("it ended");
   }
   const [exchange] = dialogue.take();
   const compared = compareExchange(exchange, new EntityTags());
@@ -149,14 +149,14 @@ Deno.test("whatever both ends send, each exchange is reported once, in safe text
       const messages = (kind: MessageKind) => wireOctets(brokenMessages(random, kind));
       random.pick([
         () => dialogue.sent(messages("request")),
-        () => void dialogue.received("recorded", messages("response")),
-        () => void dialogue.received("now", messages("response")),
+        () => void dialogue.recorded.receive(messages("response")),
+        () => void dialogue.now.receive(messages("response")),
         () => dialogue.excuse(),
-        () => void (random.below(8) === 0 && dialogue.end(random.pick(["recorded", "now"]), CLOSED_BY_SERVER)),
+        () => void (random.below(8) === 0 && dialogue[random.pick(["recorded", "now"] as const)].end(CLOSED_BY_SERVER)),
       ])();
       report();
     }
-    for (const source of ["recorded", "now"] as const) dialogue.end(source, "the end");
+    for (const source of ["recorded", "now"] as const) dialogue[source].end("the end");
     report();
     assert.equal(dialogue.lacks(), undefined);
     texts.forEach((text, i) => {
