@@ -93,27 +93,18 @@ export class HttpError extends Error {
   /** The rows that one request may create, if those of this request were too many; only with 413. */
   readonly maxRows?: number;
   /** Field lines for the response, such as Allow with a 405. */
-  readonly fields: readonly FieldLine[];
+  readonly fields: readonly FieldLine[] = [];
   /** The fields of the table's rows, in the notation of `--fields`; only with 422, set by the table. */
   rowFields?: string;
-  readonly #seen?: string;
+  /** What was seen; in wire errors, without what is allowed. */
+  readonly seen: string;
 
   /** Creates an error that a server answers with `status` and explains with `detail`. */
-  constructor(status: number, detail: string, options: HttpErrorOptions = {}) {
+  constructor(status: number, detail: string, { seen = detail, ...options }: HttpErrorOptions = {}) {
     super(detail);
     this.status = status;
-    this.fault = options.fault;
-    this.#seen = options.seen;
-    this.rule = options.rule;
-    this.offset = options.offset;
-    this.errors = options.errors;
-    this.maxRows = options.maxRows;
-    this.fields = options.fields ?? [];
-  }
-
-  /** What was seen; in wire errors, without what is allowed. */
-  get seen(): string {
-    return this.#seen ?? this.message;
+    this.seen = seen;
+    Object.assign(this, options);
   }
 }
 
