@@ -223,8 +223,7 @@ function pageChoice(
   { page, pageHistory }: Pick<Options<typeof SERVE_FLAGS>, "page"> & { readonly pageHistory?: number },
 ): PageChoice | undefined {
   if (pageHistory !== undefined && page === undefined) throw new UsageError("--page-history needs --page");
-  if (page === undefined) return undefined;
-  return { port: page === "default" ? undefined : page, history: pageHistory ?? PAGE_HISTORY_EVENTS };
+  return page && { ...page, history: pageHistory ?? PAGE_HISTORY_EVENTS };
 }
 
 function relayCommand({ options, positionals, given, files }: Parsed<typeof RELAY_FLAGS>): Invocation {

@@ -6,7 +6,7 @@
 
 import config from "../deno.json" with { type: "json" };
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
-import { HistoryFile, makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
+import { makeFile, openHistory, readCertificates, readFile, readTokens } from "./cli/files.ts";
 import { certificateAdvice, commandLine, exampleLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { exitCodeAfter } from "./exit_code.ts";
@@ -135,7 +135,7 @@ async function openPrompt(
   const { SeenNames } = await import("./client/help.ts");
   const seenNames = new SeenNames();
   const note = (line: string) => screen.notify(line);
-  const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, note);
+  const history = historyFile === undefined ? undefined : await openHistory(historyFile, note);
   const complete = (line: string) => seenNames.complete(line);
   const input = await terminalInput(streams, { complete, interrupted, history: history?.lines });
   return { input, seenNames, history };

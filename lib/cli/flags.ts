@@ -87,12 +87,23 @@ function preset<Value = string>(
   return valued(group, typed, `${help} (${or})`, read, read(String(or), typed));
 }
 
+/** Creates a flag with a number of bytes. */
+function sized(typed: string, help: string, or: number, least: number, most: number): Flag<number> {
+  const size = or % 1024 ** 2 === 0 ? `${or / 1024 ** 2}m` : `${or / 1024}k`;
+  return preset(LIMITS, typed, help, size, byteCount(least, most));
+}
+
+/** Creates a flag with a time. */
+function timed(group: string, typed: string, help: string, orMs: number): Flag<number> {
+  return preset(group, typed, help, orMs / 1000, milliseconds);
+}
+
 /** Creates a flag with one of a few values; `or` is the option without it. */
-function choice<const Choice extends string, const Default extends string>(
+function choice<const Choice extends string, const Default extends string = Choice>(
   typed: string,
   help: string,
   choices: readonly Choice[],
-  or: Default,
+  or: Choice | Default = choices[0],
 ): Flag<Choice | Default> {
   return { ...valued(SHOWN, typed, help, oneOf(choices), or), choices };
 }
@@ -116,29 +127,18 @@ const FEW = undefined;
 
 const CA_FILE = (group: string) =>
   filed(group, "--cacert FILE", "read", "trust the certificates in this file too (PEM)");
-const COLOR = choice(
-  "--color WHEN",
-  "auto (at a terminal), always or never (auto)",
-  ["auto", "always", "never"],
-  "auto",
-);
+const COLOR = choice("--color WHEN", "auto (at a terminal), always or never (auto)", ["auto", "always", "never"]);
 const CONNECTION = (help: string) => valued(FEW, "--connection N", help, wholeNumber(1, 1_000_000_000));
 const EXPLAIN = toggle(SHOWN, "--explain", "explain each octet of each exchange");
 const FIELDS = (group: string, help: string) => preset(group, "--fields LIST", help, DEFAULT_FIELDS);
 const JSON_LINES = toggle(FEW, "--json", "one line of JSON for each exchange");
 const MAX_BUFFERED = (help: string) =>
-  preset(
-    LIMITS,
-    "--max-buffered BYTES",
-    help,
-    mebibytes(SERVER_LIMITS.maxBufferedBytes),
-    byteCount(64 * 1024, 2 ** 40),
-  );
+  sized("--max-buffered BYTES", help, SERVER_LIMITS.maxBufferedBytes, 2 ** 16, 2 ** 40);
 const MAX_CONNECTIONS = (help: string) =>
   preset(LIMITS, "--max-connections N", help, SERVER_LIMITS.maxConnections, wholeNumber(1, 1_000_000));
 const PAGE = (help: string) =>
   valued(SHOWN, "--page [PORT]", `${help} in a browser (${PAGE_PORT}, or any free port)`, (text, flag) => {
-    return text === "" ? "default" as const : wholeNumber(0, 65535)(text, flag);
+    return { port: text === "" ? undefined : wholeNumber(0, 65535)(text, flag) };
   });
 const PAGE_HISTORY = (help: string) =>
   valued(SHOWN, "--page-history N", `${help} (${PAGE_HISTORY_EVENTS})`, wholeNumber(1, 1_000_000));
@@ -147,8 +147,7 @@ const PORT = (or: number) =>
 const RECORD_FILE = filed(SHOWN, "--record FILE", "write", "a new file for the traffic, for Wireshark (pcapng)");
 const SHOW_CREDENTIALS = (verb: string) =>
   toggle(SHOWN, "--show-credentials", `${verb} values of Authorization, Cookie and the like`);
-const TIMEOUT = (group: string, help: string) =>
-  preset(group, "--timeout SEC", help, CLIENT_TIMEOUT_MS / 1000, milliseconds);
+const TIMEOUT = (group: string, help: string) => timed(group, "--timeout SEC", help, CLIENT_TIMEOUT_MS);
 
 /** The flag that every command has. */
 export const HELP_FLAG: Flag<boolean> = toggle(FEW, "-h, --help", "show this text");
@@ -163,12 +162,7 @@ export const SERVE_FLAGS = {
   quiet: toggle(SHOWN, "-q, --quiet", "print no requests"),
   verbose: toggle(SHOWN, "-v, --verbose", "print responses and connections too"),
   showCredentials: SHOW_CREDENTIALS("print"),
-  logFormat: choice(
-    "--log-format FORMAT",
-    "text, or json: a line for each exchange (text)",
-    ["text", "json"],
-    "text",
-  ),
+  logFormat: choice("--log-format FORMAT", "text, or json: a line for each exchange (text)", ["text", "json"]),
   page: PAGE("live traffic"),
   recordFile: RECORD_FILE,
   pageHistory: PAGE_HISTORY("events that the page keeps"),
@@ -193,35 +187,27 @@ export const SERVE_FLAGS = {
   etcdCertFile: filed(ETCD, "--etcd-cert FILE", "read", "show etcd this certificate (PEM), needs --etcd-key"),
   etcdKeyFile: filed(ETCD, "--etcd-key FILE", "read", "its key (PEM)"),
   etcdUserFile: filed(ETCD, "--etcd-user-file FILE", "read", "log in to etcd with the USER:PASSWORD in this file"),
-  maxBody: preset(
-    LIMITS,
+  maxBody: sized(
     "--max-body BYTES",
     "the largest content, and the largest row",
-    mebibytes(REQUEST_LIMITS.maxContentBytes),
-    byteCount(0, MAX_BODY_FLAG_BYTES),
+    REQUEST_LIMITS.maxContentBytes,
+    0,
+    MAX_BODY_FLAG_BYTES,
   ),
-  maxHead: preset(
-    LIMITS,
-    "--max-head BYTES",
-    "the largest head of a request",
-    `${REQUEST_LIMITS.maxHeadBytes / 1024}k`,
-    byteCount(256, 2 ** 20),
-  ),
+  maxHead: sized("--max-head BYTES", "the largest head of a request", REQUEST_LIMITS.maxHeadBytes, 256, 2 ** 20),
   maxBuffered: MAX_BUFFERED("memory for content, responses and listings"),
   maxConnections: MAX_CONNECTIONS("connections at a time"),
-  idleTimeoutMs: preset(
+  idleTimeoutMs: timed(
     LIMITS,
     "--idle-timeout SEC",
     "how long a connection may be idle",
-    SERVER_LIMITS.idleTimeoutMs / 1000,
-    milliseconds,
+    SERVER_LIMITS.idleTimeoutMs,
   ),
-  headTimeoutMs: preset(
+  headTimeoutMs: timed(
     LIMITS,
     "--head-timeout SEC",
     "how long a request's head may take",
-    SERVER_LIMITS.headTimeoutMs / 1000,
-    milliseconds,
+    SERVER_LIMITS.headTimeoutMs,
   ),
 };
 
@@ -295,10 +281,6 @@ export const REPLAY_FLAGS = {
   caFile: CA_FILE(TLS),
   color: COLOR,
 };
-
-function mebibytes(bytes: number): string {
-  return `${bytes / 1024 ** 2}m`;
-}
 
 function messageParts(text: string, flag: string): string {
   if (/^[HBhb]*$/.test(text)) return text;
