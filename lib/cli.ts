@@ -204,7 +204,6 @@ function serveCommand({ options, positionals, given, files }: Parsed<typeof SERV
   };
 }
 
-/** Checks the flags that `serve` and `relay` share, and combines them. */
 function listeningOptions(
   options: Pick<Options<typeof SERVE_FLAGS>, keyof typeof SERVE_FLAGS & keyof typeof RELAY_FLAGS>,
   given: ReadonlySet<string>,
@@ -297,7 +296,6 @@ function connectCommand({ options, positionals, given, files }: Parsed<typeof CO
   };
 }
 
-/** Splits the words after `connect` into an optional address and an optional command. */
 function addressAndCommand(words: string[]): { address: string; command: string[] } {
   const [first, second] = words;
   if (/^\d+$/.test(first ?? "")) {
@@ -321,7 +319,6 @@ function addressAndCommand(words: string[]): { address: string; command: string[
   return { address: first, command: words.slice(1) };
 }
 
-/** Whether a word starts a command of the prompt: a known one, or a method in capitals. */
 function isCommand(word: string): boolean {
   return CLIENT_COMMANDS.includes(word.toLowerCase()) || /^[A-Z][A-Z0-9-]*$/.test(word);
 }

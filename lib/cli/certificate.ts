@@ -11,7 +11,6 @@ export interface Identity {
   readonly key: string;
 }
 
-/** The files of a certificate and its key. */
 interface IdentityFiles {
   readonly certFile: string;
   readonly keyFile: string;

@@ -19,7 +19,6 @@ export async function readTokens(file: string): Promise<string[]> {
   throw new Failure(`--token-file ${file}: expected ${expected}, saw ${seen}`);
 }
 
-/** Reads the user and password in the file of `--etcd-user-file`. */
 export async function readUser(file: string): Promise<{ name: string; password: string }> {
   const line = (await readFlagFile("--etcd-user-file", file)).replace(/\r?\n$/, "");
   if (line.includes("\ufffd")) throw new Failure(`--etcd-user-file ${file}: ${NOT_UTF8}`);
@@ -63,16 +62,12 @@ export async function makeFile(flag: string, file: string): Promise<Deno.FsFile>
   }
 }
 
-/** Creates the error for a file that cannot be opened or read. */
 function cannotAccess(what: string, error: unknown): Failure {
   if (error instanceof Deno.errors.NotCapable) return new MissingPermission(`${what} needs a permission`);
   return new Failure(`${what}: ${reasonOf(error)}`);
 }
 
-/**
- * Opens the history of earlier sessions, or creates its file, which only its owner may access. If it has too many lines,
- * the oldest are removed. `note` receives one line if a later write fails.
- */
+/** Opens the history, only for its owner, without the oldest of too many lines. `note` is told if saving fails. */
 export async function openHistory(name: string, note: (line: string) => void) {
   const what = `--history ${name}`;
   let file: Deno.FsFile | undefined;

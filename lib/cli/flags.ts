@@ -58,7 +58,6 @@ function shapeOf(group: string | undefined, typed: string, help: string): Omit<F
   return { name, short, value, help, group };
 }
 
-/** Creates a flag without a value. */
 function toggle(group: string | undefined, typed: string, help: string): Flag<boolean> {
   return { ...shapeOf(group, typed, help), option: (given) => given === true };
 }
@@ -87,13 +86,11 @@ function preset<Value = string>(
   return valued(group, typed, `${help} (${or})`, read, read(String(or), typed));
 }
 
-/** Creates a flag with a number of bytes. */
 function sized(typed: string, help: string, or: number, least: number, most: number): Flag<number> {
   const size = or % 1024 ** 2 === 0 ? `${or / 1024 ** 2}m` : `${or / 1024}k`;
   return preset(LIMITS, typed, help, size, byteCount(least, most));
 }
 
-/** Creates a flag with a time. */
 function timed(group: string, typed: string, help: string, orMs: number): Flag<number> {
   return preset(group, typed, help, orMs / 1000, milliseconds);
 }
@@ -108,7 +105,6 @@ function choice<const Choice extends string, const Default extends string = Choi
   return { ...valued(SHOWN, typed, help, oneOf(choices), or), choices };
 }
 
-/** Creates a flag that names a file. */
 function filed(group: string, typed: string, file: Flag["file"], help: string): Flag<string | undefined> {
   return { ...valued(group, typed, help), file };
 }
@@ -298,14 +294,12 @@ function replayTarget(text: string, flag: string): Endpoint {
   return serverAddress(text, flag, "requests are sent as they were recorded");
 }
 
-/** Parsed arguments of a command. */
 export interface Parsed<Table extends FlagTable> {
   readonly options: Options<Table>;
   /** Whether only the help is asked for. */
   readonly help: boolean;
   /** The names of the flags that were given, without hyphens. */
   readonly given: ReadonlySet<string>;
-  /** The arguments that are no flags. */
   readonly positionals: string[];
   /** The files that flags name, to read or to write. */
   readonly files: { readonly read: string[]; readonly write: string[] };

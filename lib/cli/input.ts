@@ -1,7 +1,4 @@
-/**
- * Reads files of any size in pieces: the file that `explain` and `replay` are given, or the standard input. What gzip
- * has compressed is expanded (RFC 1952).
- */
+/** Reads files of any size, or the standard input, in pieces, and expands what gzip has compressed (RFC 1952). */
 
 import type { Gunzip } from "node:zlib";
 import { counted, NO_BYTES, readStart, type Source } from "../bytes.ts";
@@ -17,7 +14,6 @@ export interface InputFile extends Source, Disposable {
   readonly damage?: string;
 }
 
-/** Opens a file to read it in pieces, or the standard input for `-`. */
 export async function openFile(file: string): Promise<InputFile> {
   const failed = (error: unknown) => {
     throw cannotRead(file, error);
@@ -47,7 +43,6 @@ export async function openFile(file: string): Promise<InputFile> {
   };
 }
 
-/** Creates the error for a file that cannot be read, or that is no valid capture. */
 export function cannotRead(file: string, error: unknown): Failure {
   return new Failure(`Cannot read ${inputName(file)}: ${reasonOf(error)}`);
 }
@@ -66,7 +61,6 @@ export function requireConnection(file: string, asked: number | undefined, conne
   throw new Failure(`${inputName(file)} has ${counted(connections, "connection")}, so there is no connection ${asked}`);
 }
 
-/** Returns the name of a file in messages. */
 export function inputName(file: string): string {
   return file === "-" ? "The input" : file || '""';
 }
@@ -89,7 +83,6 @@ class Expanded implements Source {
   #works = false;
   /** Whether zlib returns no more. */
   #hasEnded = false;
-  /** How many octets were given to zlib. */
   #fed = 0;
   #wake = () => {};
   damage: string | undefined;

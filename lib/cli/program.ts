@@ -55,10 +55,7 @@ function scriptPath(): string {
   }
 }
 
-/**
- * Returns the command that starts the program with these arguments and the needed permissions or, if it is installed,
- * the one that installs it with them.
- */
+/** Returns the command that starts the program so with the permissions, or installs it with them if it is installed. */
 export function commandLine(args: readonly string[], needs: FileNeeds, start: Start = thisStart()): string {
   const { installed } = start;
   if (installed !== undefined && needs.anyCertificateOf === undefined) {
@@ -81,13 +78,11 @@ export function commandLine(args: readonly string[], needs: FileNeeds, start: St
   return [...words, ...args].map((word) => quoteForShell(word, start.windows)).join(" ");
 }
 
-/** Returns the command that starts the program with these arguments, which need no file. */
 export function exampleLine(args: readonly string[], start: Start = thisStart()): string {
   if (start.installed === undefined) return commandLine(args, { read: [], write: [] }, start);
   return ["wiretable", ...args].map((word) => quoteForShell(word, start.windows)).join(" ");
 }
 
-/** Returns what there is in the place of a flag that accepts any certificate. */
 export function insecureAdvice(start: Start = thisStart()): string {
   return start.standalone
     ? "--cacert FILE trusts a certificate"
@@ -126,10 +121,7 @@ export function quoteForShell(word: string, windows: boolean = Deno.build.os ===
   return windows ? `"${word.replaceAll('"', '\\"')}"` : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/**
- * Returns the permissions to revoke at the start. An executable has those that any flag may need, and keeps only those
- * of this command; a script has those its user gave.
- */
+/** Returns the permissions to revoke: an executable has those that any flag may need, a script those its user gave. */
 export function surplusPermissions(needs: FileNeeds, start: Start = thisStart()): ("read" | "write")[] {
   if (!start.standalone) return [];
   return (["read", "write"] as const).filter((name) => {

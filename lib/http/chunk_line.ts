@@ -32,10 +32,7 @@ export class ChunkLine {
     this.#limits = limits;
   }
 
-  /**
-   * Scans `chunk-size [ chunk-ext ] CRLF`, with `chunk-size = 1*HEXDIG` (RFC 9112 §7.1). Extensions are checked, then
-   * ignored.
-   */
+  /** `chunk-size [ chunk-ext ] CRLF`, `chunk-size = 1*HEXDIG` (RFC 9112 §7.1). Extensions are checked, then ignored. */
   scan(buffer: Uint8Array, start: number, end: number): number {
     const stop = Math.min(end, start + this.#limits.maxChunkLineBytes);
     const lineEnd = this.#scanLine(buffer, start, stop);
@@ -75,7 +72,7 @@ export class ChunkLine {
   }
 }
 
-/** Whether an octet may follow a chunk size: that of a line end, an extension, or a blank before one. */
+/** That of a line end, an extension, or a blank before one. */
 function isSizeEnd(octet: number): boolean {
   return octet === CR || octet === LF || octet === SEMICOLON || isBlank(octet);
 }

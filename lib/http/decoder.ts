@@ -149,10 +149,7 @@ export class Decoder {
     this.#end += length;
   }
 
-  /**
-   * Passes over content that was lost on the way to this decoder. Returns whether it was content of known length, after
-   * which decoding goes on.
-   */
+  /** Passes over lost content. Returns whether its length was known, so that decoding goes on. */
   skip(octets: number): boolean {
     const isKnown = this.#phase === "content" || this.#phase === "chunk";
     if (!isKnown || this.#at < this.#end || octets > this.#remaining) return false;
@@ -227,7 +224,6 @@ export class Decoder {
     this.#end = leftover.length;
   }
 
-  /** Handles the end of input (RFC 9112 §8). */
   #ended(): HttpEvent {
     if (this.#phase === "until-closed") return this.#finish(END);
     if (this.#phase === "start" && this.#at === this.#end) {

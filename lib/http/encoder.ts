@@ -36,10 +36,7 @@ const CONTINUE = UTF8.encode("HTTP/1.1 100 Continue\r\n\r\n");
 const statusLines: (Uint8Array | undefined)[] = new Array(STATUS_END).fill(undefined);
 const typeLines = new Map<string, Uint8Array>();
 
-/**
- * Encodes `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4). The version is this
- * program's own (RFC 9110 §2.5).
- */
+/** `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4), in this program's version. */
 function statusLine(status: number): Uint8Array {
   if (!Number.isInteger(status) || status < 100 || status >= STATUS_END) {
     throw new TypeError(`Not a status code: ${status}`);
@@ -200,10 +197,7 @@ export class Encoder {
     this.#buffer.append(this.#dateLine);
   }
 
-  /**
-   * Encodes `*( field-line CRLF )`. Values with CR or LF are refused: they could inject other field lines (RFC 9112
-   * §11.1).
-   */
+  /** `*( field-line CRLF )`. Values with CR or LF are refused: they could inject other field lines (RFC 9112 §11.1). */
   #fieldLines(fields: readonly FieldLine[]): void {
     for (const [name, value] of fields) {
       if (!isToken(name) || isFramingField(name)) {

@@ -33,10 +33,7 @@ const REASONS: Record<number, string> = {
   507: "Insufficient Storage",
 };
 
-/**
- * Returns the reason phrase of a status code (RFC 9110 §15 or its registry); empty for a code that this program never
- * sends.
- */
+/** Returns the reason phrase of a status (RFC 9110 §15); empty for one that this program never sends. */
 export function reasonPhrase(status: number): string {
   return REASONS[status] ?? "";
 }
@@ -46,10 +43,7 @@ export function isInterim(status: number): boolean {
   return status >= 100 && status < 200;
 }
 
-/**
- * Whether a response to this method ends HTTP on its connection: what follows is another protocol, or a tunnel (RFC 9110
- * §7.8, §9.3.6).
- */
+/** Whether this response ends HTTP on its connection: another protocol or a tunnel follows (RFC 9110 §7.8, §9.3.6). */
 export function leavesHttp(status: number, method: string | undefined): boolean {
   return status === 101 || method === "CONNECT" && status >= 200 && status < 300;
 }
@@ -108,10 +102,7 @@ export class HttpError extends Error {
   }
 }
 
-/**
- * Returns the error of a message that an octet breaks, with what was seen there, and what is allowed instead; by default
- * the first tells both.
- */
+/** What was seen at an octet, and what is allowed instead; by default the first tells both. */
 export function wireError(fault: FaultCode, offset: number, seen: string, allowed?: string): HttpError {
   const { status, rule } = CAUSES[fault];
   const detail = allowed === undefined ? seen : `${seen}: ${allowed}`;

@@ -103,7 +103,6 @@ export class Fields {
   }
 }
 
-/** The limits of a header or trailer section, and its name in errors. */
 export interface SectionLimits {
   /** Octets from the section's start to the end of its empty line. */
   readonly maxBytes: number;
@@ -125,10 +124,7 @@ export class FieldSection {
   #folded = false;
   /** The start of the current line, counted from the section's start. */
   #line = 0;
-  /**
-   * Whether a field may be folded over several lines: a user agent has to read such a response, a server may refuse such
-   * a request (RFC 9112 §5.2).
-   */
+  /** Whether lines may be folded: a user agent has to read such a response, a server may refuse it (RFC 9112 §5.2). */
   readonly #mayFold: boolean;
 
   constructor(mayFold = false) {
@@ -147,7 +143,6 @@ export class FieldSection {
     return this.#spans.length === 0;
   }
 
-  /** Returns the section that was read, of which this is the text. */
   fields(text: string): Fields {
     return new Fields(text, this.#spans, this.#nameLengths, this.#folded);
   }

@@ -88,7 +88,6 @@ export class StartLine {
     return scanLineEnd(buffer, at, stop, "the reason phrase", "reason-byte");
   }
 
-  /** Returns where the method ends, at a space. */
   #scanMethod(buffer: Uint8Array, start: number, stop: number): number {
     const longest = start + this.#limits.maxMethodBytes;
     let at = start;
@@ -102,7 +101,6 @@ export class StartLine {
     return refuseMethod(buffer[at], at, at === start);
   }
 
-  /** Returns where the target ends, at a space. */
   #scanTarget(buffer: Uint8Array, start: number, stop: number): number {
     const longest = start + this.#limits.maxTargetBytes;
     let at = start;
