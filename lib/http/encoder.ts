@@ -22,7 +22,6 @@ const STATUS_END = 600;
 
 /** Digits of 2^53 - 1, the largest integer that is written. */
 const MAX_DECIMAL_DIGITS = 16;
-const MAX_UINT32 = 0xffff_ffff;
 const DIGIT_ZERO = 0x30;
 
 const ETAG = UTF8.encode('ETag: "');
@@ -167,24 +166,19 @@ export class Encoder {
     buffer.reserve(MAX_DECIMAL_DIGITS);
     let digits = 1;
     for (let power = 10; version >= power; power *= 10) digits++;
+    const start = buffer.length;
     let at = buffer.length += digits;
-    let rest = version;
     // Above 32 bits the engine divides in floating point, which is slow: split off nine digits at a time.
-    while (rest > MAX_UINT32) {
+    for (let rest = version; at > start;) {
       const above = Math.floor(rest / 1e9);
       let nine = rest - above * 1e9;
-      for (let i = 0; i < 9; i++) {
+      for (const end = Math.max(start, at - 9); at > end;) {
         const tenth = (nine / 10) >>> 0;
         buffer.bytes[--at] = DIGIT_ZERO + nine - tenth * 10;
         nine = tenth;
       }
       rest = above;
     }
-    do {
-      const tenth = (rest / 10) >>> 0;
-      buffer.bytes[--at] = DIGIT_ZERO + rest - tenth * 10;
-      rest = tenth;
-    } while (rest > 0);
     this.#octets('"\r\n');
   }
 
