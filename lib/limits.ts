@@ -179,10 +179,8 @@ export const MAX_BODY_FLAG_BYTES: number = 511 * 1024 * 1024;
 export const CLIENT_TIMEOUT_MS: number = 30_000;
 /** Tokens in the file of `--token-file`. */
 export const MAX_TOKENS: number = 100;
-/** A file named by a flag, in bytes: certificates, keys, tokens. */
+/** A file named by a flag, in bytes: certificates, keys, tokens, typed lines (`connect --history`). */
 export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
-/** Bytes of a file with typed lines (`connect --history`). */
-export const MAX_HISTORY_BYTES: number = 1024 * 1024;
 
 // A client
 

@@ -1,7 +1,7 @@
 /** The files named by flags. */
 
 import { NOT_UTF8, readAtMost } from "../bytes.ts";
-import { MAX_FLAG_FILE_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_LINES, MAX_TOKENS } from "../limits.ts";
+import { MAX_FLAG_FILE_BYTES, MAX_HISTORY_LINES, MAX_TOKENS } from "../limits.ts";
 import { Failure, MissingPermission } from "./values.ts";
 
 /** Reads the tokens in the file of `--token-file`, one in each line that is not blank. */
@@ -76,7 +76,7 @@ export async function openHistory(name: string, note: (line: string) => void) {
     const { isFile, mode } = await file.stat();
     // The mode of an existing file may be wider; Windows has none.
     if (isFile && mode !== null && (mode & 0o077) !== 0) await Deno.chmod(name, 0o600);
-    const text = new TextDecoder().decode(await readFile(what, name, MAX_HISTORY_BYTES));
+    const text = await readFlagFile("--history", name);
     const lines = text.split(/\r?\n/).filter((line) => line !== "");
     const kept = lines.slice(-MAX_HISTORY_LINES);
     if (kept.length < lines.length) await Deno.writeTextFile(name, kept.map((line) => `${line}\n`).join(""));

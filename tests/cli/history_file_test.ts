@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { openHistory } from "../../lib/cli/files.ts";
 import { Failure } from "../../lib/cli/values.ts";
-import { MAX_HISTORY_BYTES, MAX_HISTORY_LINES } from "../../lib/limits.ts";
+import { MAX_FLAG_FILE_BYTES, MAX_HISTORY_LINES } from "../../lib/limits.ts";
 import { TempFolder } from "../support.ts";
 
 const NEVER = (line: string) => assert.fail(line);
@@ -37,7 +37,7 @@ Deno.test("if there are too many lines, the newest are kept, also in the file", 
 Deno.test("a file that is too large or missing is refused with its name", async () => {
   using folder = new TempFolder();
   const name = folder.file("history");
-  await Deno.writeTextFile(name, "x".repeat(MAX_HISTORY_BYTES));
+  await Deno.writeTextFile(name, "x".repeat(MAX_FLAG_FILE_BYTES));
   (await openHistory(name, NEVER))[Symbol.dispose]();
   await Deno.writeTextFile(name, "x", { append: true });
   await assert.rejects(openHistory(name, NEVER), (error) => {
