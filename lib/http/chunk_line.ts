@@ -82,21 +82,17 @@ function isSizeEnd(octet: number): boolean {
  * with a token as name and a token or quoted string as value (RFC 9112 §7.1.1).
  */
 function scanExtensions(buffer: Uint8Array, start: number, stop: number): number {
-  let at = start;
-  for (;;) {
-    const blankEnd = skipBlank(buffer, at, stop);
-    if (blankEnd >= stop) return MORE;
+  for (let at = start, isAfterName = false;;) {
+    const next = skipBlank(buffer, at, stop);
+    if (next >= stop) return MORE;
+    const isValue: boolean = isAfterName && buffer[next] === EQUALS;
     // Blanks are bad but legal before a semicolon; before the line's end they are not.
-    if (buffer[blankEnd] !== SEMICOLON) return at === blankEnd ? at : refuseExtension(buffer[at], at, "a semicolon");
-    at = scanToken(buffer, skipBlank(buffer, blankEnd + 1, stop), stop);
+    if (!isValue && buffer[next] !== SEMICOLON) {
+      return at === next ? at : refuseExtension(buffer[at], at, "a semicolon");
+    }
+    at = scanWord(buffer, skipBlank(buffer, next + 1, stop), stop, isValue);
     if (at === MORE) return MORE;
-    const equals = skipBlank(buffer, at, stop);
-    if (equals >= stop) return MORE;
-    if (buffer[equals] !== EQUALS) continue;
-    const value = skipBlank(buffer, equals + 1, stop);
-    if (value >= stop) return MORE;
-    at = buffer[value] === DQUOTE ? scanQuoted(buffer, value, stop) : scanToken(buffer, value, stop);
-    if (at === MORE) return MORE;
+    isAfterName = !isValue;
   }
 }
 
@@ -106,7 +102,8 @@ function skipBlank(buffer: Uint8Array, start: number, stop: number): number {
   return at;
 }
 
-function scanToken(buffer: Uint8Array, start: number, stop: number): number {
+function scanWord(buffer: Uint8Array, start: number, stop: number, mayBeQuoted: boolean): number {
+  if (mayBeQuoted && start < stop && buffer[start] === DQUOTE) return scanQuoted(buffer, start, stop);
   let at = start;
   while (at < stop && isTokenOctet(buffer[at])) at++;
   if (at >= stop) return MORE;
