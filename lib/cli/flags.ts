@@ -29,8 +29,6 @@ export interface Flag<Value = unknown> {
   readonly short?: string;
   /** The placeholder of the value in the help, in brackets if it is optional; a flag without one is a switch. */
   readonly value?: string;
-  /** Whether the flag may be repeated. */
-  readonly multiple?: boolean;
   /** The accepted values, if they are few. */
   readonly choices?: readonly string[];
   /** How the named file is accessed. */
@@ -39,8 +37,8 @@ export interface Flag<Value = unknown> {
   readonly option: (given: Given) => Value;
 }
 
-/** What was given for a flag: its value or values, `true` for a switch, `undefined` if it was not given. */
-export type Given = string | boolean | string[] | undefined;
+/** The values that were given for a flag, none for a switch; `undefined` if the flag was not given. */
+export type Given = readonly string[] | undefined;
 
 /** The flags of a command, by the names of the options that they become. */
 export type FlagTable = { readonly [option: string]: Flag };
@@ -59,7 +57,7 @@ function shapeOf(group: string | undefined, typed: string, help: string): Omit<F
 }
 
 function toggle(group: string | undefined, typed: string, help: string): Flag<boolean> {
-  return { ...shapeOf(group, typed, help), option: (given) => given === true };
+  return { ...shapeOf(group, typed, help), option: (given) => given !== undefined };
 }
 
 /** Creates a flag with a value; `or` is the option without it. */
@@ -71,7 +69,7 @@ function valued<Value = string, const Default = undefined>(
   or?: Default,
 ): Flag<Value | Default> {
   const shape = shapeOf(group, typed, help);
-  const option = (given: Given) => given === undefined ? or as Default : read(given as string, `--${shape.name}`);
+  const option = (given: Given) => given === undefined ? or as Default : read(given.at(-1)!, `--${shape.name}`);
   return { ...shape, option };
 }
 
@@ -173,8 +171,7 @@ export const SERVE_FLAGS = {
   cors: valued(ANSWERED, "--cors ORIGIN", "let pages of this origin, or '*', read responses", corsOrigin),
   allowHosts: {
     ...shapeOf(ANSWERED, "--allow-host NAME", "answer for this host too, '*' for any; repeatable"),
-    multiple: true,
-    option: (given) => (given as string[] | undefined ?? []).map(hostName),
+    option: (given = []) => given.map(hostName),
   } as Flag<string[]>,
   certFile: filed(TLS, "--cert FILE", "read", "speak TLS with this certificate (PEM), needs --key"),
   keyFile: filed(TLS, "--key FILE", "read", "the certificate's key (PEM)"),
@@ -308,9 +305,9 @@ export interface Parsed<Table extends FlagTable> {
 /** Parses flags and positional arguments. */
 export function parseFlags<Table extends FlagTable>(args: string[], table: Table): Parsed<Table> {
   const flags = [...Object.values<Flag>(table), HELP_FLAG];
-  const config = Object.fromEntries(flags.map(({ name, short, value, multiple }) => [
+  const config = Object.fromEntries(flags.map(({ name, short, value }) => [
     name,
-    { type: value === undefined ? "boolean" : "string", ...short && { short }, ...multiple && { multiple } },
+    { ...value === undefined ? { type: "boolean" } : { type: "string", multiple: true }, ...short && { short } },
   ])) as ParseArgsConfig["options"];
   // A negative number is a value, not a flag. The prefix NUL, which no argument can contain, hides it from parseArgs.
   const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
@@ -319,10 +316,11 @@ export function parseFlags<Table extends FlagTable>(args: string[], table: Table
   const files = { read: [] as string[], write: [] as string[] };
   const options = Object.entries(table).map(([option, flag]) => {
     const value = values[flag.name];
-    const given = typeof value === "string" ? unshield(value) : Array.isArray(value) ? value.map(unshield) : value;
-    if (flag.file !== undefined && typeof given === "string" && given !== "-") {
-      if (flag.file !== "write") files.read.push(given);
-      if (flag.file !== "read") files.write.push(given);
+    const given = value === true ? [] : value?.map(unshield);
+    const file = flag.file && given?.at(-1);
+    if (file !== undefined && file !== "-") {
+      if (flag.file !== "write") files.read.push(file);
+      if (flag.file !== "read") files.write.push(file);
     }
     return [option, values.help ? undefined : flag.option(given)];
   });
@@ -349,7 +347,7 @@ function withEmptyValues(args: readonly string[], flags: readonly Flag[]): strin
 function parsedArgs(args: string[], options: ParseArgsConfig["options"], names: readonly string[]) {
   try {
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
-    return { values: values as { readonly [name: string]: Given }, positionals };
+    return { values: values as { readonly [name: string]: true | string[] | undefined }, positionals };
   } catch (error) {
     // The first sentence has the reason; the others explain parseArgs.
     const message = (error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "");
