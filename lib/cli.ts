@@ -169,9 +169,9 @@ function parsed<Table extends FlagTable>(
   return flags.help ? { kind: "text", text: helpOf(command) } : read(flags);
 }
 
-function onlyOne(expected: string, positionals: readonly string[]): string {
+function onlyOne(expected: string, positionals: readonly string[], none = '""'): string {
   if (positionals.length === 1) return positionals[0];
-  throw new UsageError(`${expected}, saw ${positionals.length === 0 ? "none" : quote(positionals.join(" "))}`);
+  throw new UsageError(`${expected}, saw ${positionals.length === 0 ? none : quote(positionals.join(" "))}`);
 }
 
 function serveCommand({ options, positionals, given, files }: Parsed<typeof SERVE_FLAGS>): Invocation {
@@ -226,7 +226,8 @@ function pageChoice(
 }
 
 function relayCommand({ options, positionals, given, files }: Parsed<typeof RELAY_FLAGS>): Invocation {
-  const address = onlyOne("relay takes the address of one server, such as https://api.example.com", positionals);
+  const expected = "relay takes the address of one server, such as https://api.example.com";
+  const address = onlyOne(expected, positionals, "none");
   const endpoint = serverAddress(address, "relay", "clients send their own", "relay");
   const answerMs = given.has("timeout") ? options.timeoutMs : undefined;
   return { kind: "relay", options: { ...options, ...listeningOptions(options, given), endpoint, answerMs }, files };

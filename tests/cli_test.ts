@@ -265,7 +265,7 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["connect", "http://"], /^"http:\/\/" is not an address/],
   [["connect", "ftp://me:s3cret@a"], /^"ftp:\/\/me:\(6 octets\)@a" is not an address/],
   [["connect", "a.b:99999"], /^"a.b:99999" is not an address/],
-  [["replay"], "replay takes one file, saw none"],
+  [["replay"], 'replay takes one file, saw ""'],
   [["replay", "a", "b"], 'replay takes one file, saw "a b"'],
   [["replay", "a", "--to", "u:p@h"], "--to takes no user and password: requests are sent as they were recorded"],
   [["replay", "a", "--to", "http://h/x"], '--to takes an address without a path, saw "http://h/x"'],
