@@ -14,7 +14,6 @@ export interface Screen {
   readonly terminal: boolean;
   readonly columns: () => number;
   write(octets: Uint8Array): Promise<void>;
-  /** Resolves once all octets are written. */
   flush(): Promise<void>;
   /** Writes a line for the user that is not part of a message: beside the output if that is not a terminal. */
   note(line: string): Promise<void>;
@@ -43,7 +42,6 @@ const ENCODER = new TextEncoder();
 const HEAD_METHODS = ["HEAD", "OPTIONS"];
 
 export class Display {
-  /** The parts shown, as {@linkcode DisplayOptions.print}; may change between exchanges. */
   print: string | undefined;
   readonly #options: DisplayOptions;
   #method = "";
@@ -94,7 +92,6 @@ export class Display {
     this.#midLine = !view.endsLine;
   }
 
-  /** Shows received octets that are not a valid response, up to a limit. */
   async showInvalid(octets: Uint8Array): Promise<void> {
     if (!this.#shows("h") || octets.length === 0) return;
     await this.banner("-----RESPONSE-----");
@@ -104,7 +101,6 @@ export class Display {
     await this.endLine();
   }
 
-  /** Writes text on its own line. */
   async write(text: string): Promise<void> {
     await this.endLine();
     await this.#options.screen.write(ENCODER.encode(text));
@@ -119,7 +115,6 @@ export class Display {
     if (this.#options.interactive) await this.write(`${this.#options.painter("dim", text)}\n`);
   }
 
-  /** Whether more than content is shown of exchanges. */
   get showsHeads(): boolean {
     return this.#shows("Hh");
   }

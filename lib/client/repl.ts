@@ -278,7 +278,6 @@ class Repl {
     return { ...request, fields };
   }
 
-  /** Sends the request that follows a Location, possibly to another server. */
   async #follow(last: Done): Promise<number> {
     const { followUp } = await import("./follow.ts");
     const { endpoint, request, leftOut } = followUp(last);
@@ -315,7 +314,6 @@ class Repl {
     }
   }
 
-  /** Sends a request, shows the exchange, and returns the status of the response. */
   async #exchange(
     request: HttpRequest,
     {
