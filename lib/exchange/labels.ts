@@ -220,10 +220,7 @@ export class Labels {
     this.#rows.push({ start, end: this.#offset, kind: "content", octets, label });
   }
 
-  /**
-   * Divides the framing of chunks: the line end after a chunk, the next chunk line, trailers. Returns the number of
-   * octets.
-   */
+  /** Divides the framing of chunks: the line end after one, the next chunk line, trailers. Returns how many octets. */
   #framing(start: number, octets: string, ended: boolean): number {
     const facts = this.#facts!;
     let at = 0;

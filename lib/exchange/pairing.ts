@@ -59,7 +59,6 @@ export class Pairing {
   readonly #answers: (() => string | undefined) | undefined;
   readonly #inTurn: boolean;
   readonly #ways: Readonly<Record<Direction, Way>>;
-  /** Exchanges without a complete final response, in the order of their requests. */
   readonly #open: Exchange[] = [];
   #exchanges = 0;
   #calls = 0;
@@ -154,10 +153,7 @@ export class Pairing {
     this.#read(way);
   }
 
-  /**
-   * Passes over octets that are missing in one direction: content of known length goes on after them. Otherwise they end
-   * the message, and the next start line begins one.
-   */
+  /** Octets are missing: content of known length goes on after them, else the next start line begins a message. */
   gap(direction: Direction, octets = Infinity): void {
     const way = this.#ways[direction];
     const { message, search } = way;

@@ -62,10 +62,7 @@ export function missingFindings(facts: Facts | undefined): Finding[] {
   return [{ text, rule: "RFC 9112 §7.1" }];
 }
 
-/**
- * Returns what is accepted in a message though it breaks a rule, why its content has its length, and why its connection
- * persists or ends.
- */
+/** What is accepted though it breaks a rule, why the content has its length, why the connection persists or ends. */
 export function factFindings(facts: Facts, state: "whole" | "incomplete"): Finding[] {
   const { interim, head, chunked, chunks, contentOctets, lost, holds } = facts;
   const findings: Finding[] = [...facts.accepted];
