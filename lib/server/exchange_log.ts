@@ -48,7 +48,6 @@ interface OpenExchange extends Pick<LoggedExchange, "method" | "target" | "statu
   answered: boolean;
 }
 
-/** Gathers the exchanges of all connections from the events of a server. */
 export class ExchangeLog {
   /** How many connections there have been. */
   connections = 0;
@@ -60,10 +59,7 @@ export class ExchangeLog {
   readonly #now: () => number;
   readonly #open = new Map<number, { readonly peer: string; readonly exchanges: OpenExchange[] }>();
 
-  /**
-   * Creates a log that passes on each exchange when it has ended. `ruleOf` returns the section with a status. Passwords
-   * in targets are replaced by their length unless `showCredentials`.
-   */
+  /** `ruleOf` returns the section with a status. Passwords in targets become their length unless `showCredentials`. */
   constructor(
     ended: (exchange: LoggedExchange) => void,
     ruleOf: (status: number) => string | undefined,
@@ -166,10 +162,7 @@ export class ExchangeLog {
   }
 }
 
-/**
- * Returns method and target of a request with its head or, if that is not complete, the octets that came of it; none if
- * they end before the fault, which is at an offset.
- */
+/** The request line, of a complete head or of what came of it; none if that ends before the fault at `offset`. */
 function requestLine(head: string, rest: Uint8Array, offset = Infinity): { method?: string; target?: string } {
   const text = head === "" ? octetString(rest) : head;
   const [, line, method, target] = /^((?:\r\n)?([!-~]+) ([!-~]+)) HTTP\/\d\.\d\r?\n/.exec(text) ?? [];
