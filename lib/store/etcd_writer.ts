@@ -54,7 +54,6 @@ const MAX_LOSSES = 3;
 /** Age at which the marker of a server that writes no more is removed. */
 const MARKER_MS = 7 * 24 * 60 * 60 * 1000;
 
-/** The result of a row's write, and the version it gave. */
 type WrittenOutcome = Outcome & { readonly version: number };
 
 interface WaitingRow extends PromiseWithResolvers<WrittenOutcome> {
@@ -76,7 +75,6 @@ interface Sent {
   readonly base: number;
 }
 
-/** Writes a table, with a marker of its own. */
 export class EtcdWriter {
   readonly #cluster: EtcdCluster;
   readonly #marker: string;
@@ -296,10 +294,7 @@ async function besideRows<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-/**
- * Removes markers that were not written for a week, except the latest, whose revision is the table's. A server that was
- * idle for so long starts again with a new one.
- */
+/** Removes markers of over a week, but for the latest, whose revision is the table's; idle servers start with new ones. */
 export async function removeOldMarkers(cluster: EtcdCluster): Promise<void> {
   const [start, range_end] = cluster.keys.markers;
   const { kvs = [] } = await cluster.ask<RangeAnswer>("/v3/kv/range", rangeRequest(start, { range_end }));

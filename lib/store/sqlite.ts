@@ -55,7 +55,6 @@ const LOG_PAUSE_MS = 50;
 /** Rows that are handed over part by part. */
 type Parts = Iterable<readonly NewRow[]> | AsyncIterable<readonly NewRow[]>;
 
-/** A write that waits for its transaction, or for its end. */
 interface WaitingWrite extends PromiseWithResolvers<WriteResult> {
   readonly write: Write;
   /** The rows of an insertion that has a transaction of its own. */
@@ -129,10 +128,7 @@ export class SqliteStore implements Store {
   #writer: WriterThread | undefined;
   /** The thread that looks for damage. */
   #checker: WriterThread | undefined;
-  /**
-   * The number of reads since the event loop's last turn. From the second on they share a transaction, which is four
-   * times as fast.
-   */
+  /** Reads since the event loop's last turn. From the second on they share a transaction: four times as fast. */
   #readsThisTurn = 0;
   readonly #writes: Batches<WaitingWrite> = new Batches(
     "writes wait for the disk",
@@ -344,7 +340,6 @@ export class SqliteStore implements Store {
     return waiting.promise;
   }
 
-  /** Has writes performed in one transaction. */
   async #perform(batch: readonly WaitingWrite[]): Promise<void> {
     let reply: BatchReply;
     try {
@@ -369,7 +364,6 @@ export class SqliteStore implements Store {
     });
   }
 
-  /** Has rows inserted while they are read. */
   async #handOver({ write: { expected }, reject }: WaitingWrite, parts: Parts): Promise<BatchReply> {
     const writer = this.#writer!;
     writer.call("begin", expected).catch(() => {});

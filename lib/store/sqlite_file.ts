@@ -24,7 +24,6 @@ const APPLICATION_ID = 0x77697265;
 /** The newest format (`PRAGMA user_version`). */
 const FORMAT = 1;
 
-/** Makes an empty file one of this format. */
 function create(database: DatabaseSync): void {
   database.exec(`
     CREATE TABLE rows (
@@ -48,7 +47,6 @@ function create(database: DatabaseSync): void {
 /** The messages of SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGE = /disk image is malformed|malformed database|file is not a database/;
 
-/** The properties of the whole table. */
 export interface TableState {
   revision: number;
   total: number;
@@ -223,10 +221,7 @@ export function damageOf(database: DatabaseSync): string | undefined {
   }
 }
 
-/**
- * Returns a function that says what happened to an open file or its log, for people; `undefined` if nothing did. It must
- * be called after a transaction.
- */
+/** Returns a function that says what happened to an open file or its log, if anything; call it after a transaction. */
 export function watchFile(file: string): () => string | undefined {
   const names = [file, `${file}-wal`];
   const seen: (string | undefined)[] = [];
@@ -277,10 +272,7 @@ export function clearLog(database: DatabaseSync): boolean | undefined {
   return state && state.busy === 0;
 }
 
-/**
- * Moves the log's content into the file, and keeps none from then on, unless the file is being read: a file with a log
- * cannot be opened where nothing may be written.
- */
+/** Moves the log into the file, and keeps none, unless it is read: one with a log cannot be opened read-only. */
 export function leaveLog(database: DatabaseSync): void {
   atOnce(database, "PRAGMA journal_mode = DELETE");
 }
