@@ -1,7 +1,4 @@
-/**
- * The content of a bulk POST, read row by row: one JSON object with rows as members, or one such object a line, with a
- * row each.
- */
+/** The content of a bulk POST: one JSON object with rows as members, or one such object a line, with a row each. */
 
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";
@@ -101,7 +98,6 @@ export async function* readLines(
   reader.finish();
 }
 
-/** Creates rows from their positions in the content. */
 class RowsReader {
   readonly #content: Uint8Array;
   readonly #limits: RowLimits;
@@ -210,10 +206,7 @@ function wrongField({ field, detail }: FieldProblem): string {
 const PARTS = 256;
 const FIRST_SLOTS = 16;
 
-/**
- * A set of names that grows without a pause, with some 8 octets a name besides its own: a set of strings takes several
- * times as much, and blocks for 0.2 s when it grows to a million.
- */
+/** A set of names that grows without a pause, at 8 octets a name more; one of strings blocks for 0.2 s at a million. */
 class NameSet {
   /** The names, each with a NUL after it. */
   readonly #names = new ByteBuffer(1024);

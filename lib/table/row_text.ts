@@ -259,19 +259,13 @@ function tooMany(members: number): TextProblem {
   return { field: "*", detail: `has at most ${MAX_ROW_MEMBERS} members and elements, saw ${members}` };
 }
 
-/**
- * Returns the problem of a row with more members and elements than are worth listing: JSON.parse would block other
- * clients on tens of thousands of names.
- */
+/** The problem of a row with more members than are worth listing: JSON.parse would block others on its names. */
 export function tooManyFor(schema: RowSchema, members: number): TextProblem | undefined {
   if (schema.fields === undefined || members <= MAX_ROW_FIELDS + MAX_PROBLEM_ERRORS) return undefined;
   return { field: "*", detail: `has the fields ${schema}, saw ${members} members and elements` };
 }
 
-/**
- * Returns a scanner at the start of the content's JSON text, which must be UTF-8. A parser may ignore a byte order mark
- * instead of treating it as an error (RFC 8259 §8.1).
- */
+/** A scanner of content, which must be UTF-8; a byte order mark before it may be ignored (RFC 8259 §8.1). */
 export function scannerOf(content: Uint8Array): JsonScanner {
   if (!isUtf8(content)) throw new HttpError(400, "The content is not UTF-8", { rule: "RFC 8259 §8.1" });
   const scanner = new JsonScanner(content);
@@ -279,10 +273,7 @@ export function scannerOf(content: Uint8Array): JsonScanner {
   return scanner;
 }
 
-/**
- * Creates the error for content that is not JSON from this octet on: with the parser's own message if it is short. On
- * long content the parser would block other clients.
- */
+/** With the parser's own message if the content is short: on long content the parser would block other clients. */
 export function notJson(content: Uint8Array, octet: number, what = "The content"): HttpError {
   let detail = `${what} is not JSON: unexpected octet or end at ${octet}`;
   if (content.length <= JSON_PIECE_BYTES) {
@@ -380,7 +371,6 @@ function stringEnd(bytes: Uint8Array, quote: number): number {
   }
 }
 
-/** Whether an octet is a digit, sign, point or letter of a number. */
 function isInNumber(byte: number): boolean {
   return isDigit(byte) || byte === MINUS || byte === 0x2b || byte === 0x2e || (byte | 0x20) === 0x65;
 }
