@@ -7,7 +7,6 @@ import type { End, EventCounter, Seen, TrafficEvent, TrafficListener } from "../
 /** Returns the monotonic time in microseconds since the program's start. */
 export type Microseconds = () => number;
 
-/** The monotonic clock. */
 export const SINCE_START: Microseconds = (): number => Math.round(performance.now() * 1000);
 
 /** Taps all connections of a listener, at the server's end. They are numbered from 1 in the order of acceptance. */

@@ -13,7 +13,6 @@ type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comme
   readonly cut?: number;
 };
 
-/** What a connection needs from its reader. */
 export interface ConnectionContext {
   readonly budget: ReassemblyBudget;
   /** Whether packets from one endpoint to another may have been left out. */
@@ -28,7 +27,6 @@ export interface ConnectionContext {
 type Side = 0 | 1;
 const SIDES = [0, 1] as const;
 
-/** The octets that one side sends. */
 interface Half {
   readonly flow: Flow<PacketFacts>;
   search: StartLineSearch<PacketFacts> | undefined;
@@ -43,7 +41,6 @@ const CALL = /^((?:read|write) \d+): \d+ octets?(?:, from octet (\d+) on)?$/;
 const ENCRYPTED = /; what follows was encrypted by TLS$/;
 const RELAYED = /; from a relay to its server(?:$|;)/;
 
-/** A reset that may end the connection. */
 interface Reset {
   readonly packet: PacketFacts;
   readonly by: Side;

@@ -23,10 +23,7 @@ export class ExplainedConnection {
   #skipped = 0;
   #missing = 0;
   #ends: string[] = [];
-  /**
-   * Events that came while it waits, and their octets: as text, small messages take more memory than that, and long
-   * ones less.
-   */
+  /** Events that came while it waits, and their octets: as text, short messages take more memory, long ones less. */
   #events: (CaptureEvent | Acknowledged)[] = [];
   #lengths: number[] = [];
   #octets = new ByteBuffer(0);
@@ -84,7 +81,6 @@ export class ExplainedConnection {
     this.#octets.append(octets);
   }
 
-  /** Explains what has waited. */
   explain(): void {
     if (this.#events.length === 0) return;
     let at = 0;

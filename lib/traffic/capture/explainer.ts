@@ -28,7 +28,6 @@ export interface Explained {
 
 const LINE_END = new TextEncoder().encode("\n");
 
-/** Explains the connections of a capture, while its bytes come in. */
 export class CaptureExplainer {
   readonly #options: CaptureExplainerOptions;
   readonly #layout: CapturedExchangesOptions;

@@ -1,7 +1,4 @@
-/**
- * Puts the octets of one direction of a TCP connection in order: late, repeated, overlapping and missing segments
- * (RFC 9293 §3.4, §3.10).
- */
+/** Orders one direction's octets: late, repeated, overlapping and missing segments (RFC 9293 §3.4, §3.10). */
 
 import { MAX_REASSEMBLED_DIRECTION_BYTES } from "../../limits.ts";
 
@@ -115,10 +112,7 @@ export class Flow<P> {
     this.#skipAcknowledged(packet);
   }
 
-  /**
-   * Receives an acknowledgment by the other side: what is missing before it will not come any more. One far beyond what
-   * was sent is of another connection, and proves nothing.
-   */
+  /** What is missing before it will not come any more. One far beyond what was sent is another connection's. */
   acknowledge(sequence: number, packet: P): void {
     if (this.#ended) return;
     this.start(sequence);

@@ -27,10 +27,7 @@ const LINKTYPE_RAW = 101;
 const ENCODER = new TextEncoder();
 const MADE_UP = "made up: only the kernel sees it";
 
-/**
- * The blocks that a recording starts with: a section by this program, with an interface for each of these names, or one
- * without a name. Their times are microseconds.
- */
+/** A section by this program, and an interface for each name, or one without; their times are microseconds. */
 export function recordingStart(program: string, interfaces: readonly string[] = [""]): Uint8Array {
   const blocks = new ByteBuffer(256);
   const section = new DataView(new ArrayBuffer(16));
@@ -93,7 +90,6 @@ interface Recorded {
   writes: number;
 }
 
-/** Turns events into the blocks of a pcapng file. */
 export class CaptureWriter {
   readonly #write: (block: Uint8Array) => void;
   readonly #interfaces: readonly string[];

@@ -84,7 +84,6 @@ export class LastExchange {
     this.each = each;
   }
 
-  /** Starts an exchange and forgets the last one. */
   begin(): void {
     this.#state = "begun";
     this.#explainer = new Explainer();

@@ -102,10 +102,7 @@ function hexLines(octets: string, perLine: number, most: number): Wrapped {
   return { lines, octets: Math.min(at, octets.length) };
 }
 
-/**
- * Returns a line of escaped octets, and the number of columns before a caret under one of them. Of a long line only
- * the octets around that one are kept.
- */
+/** Octets as one escaped line, cut to those around one of them, and the columns before a caret under it. */
 export function aroundCaret(octets: string, at: number, width: number): { shown: string; caret: number } {
   const all = units(octets);
   let end = 0;

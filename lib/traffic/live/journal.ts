@@ -10,7 +10,6 @@ import { Sampler } from "./sampler.ts";
 import { rowOf, rowsOf, type ShownRow, ShownTable } from "./shown_table.ts";
 import { Messages } from "./page_events.ts";
 
-/** A connection that goes on, at the server's end. */
 interface ServerEnd {
   readonly number: number;
   /** Both addresses, the same from either end. */
@@ -20,7 +19,6 @@ interface ServerEnd {
   readonly client: Record<Direction, number>;
 }
 
-/** The client's end of a connection. */
 interface ClientEnd {
   readonly key: string;
   /** The same connection at the server's end, once that has reported it. */
@@ -113,10 +111,7 @@ export class Journal {
     return undefined;
   };
 
-  /**
-   * Receives what the table did for an exchange: rows under their names as JSON, or one of this name; without content
-   * there is none.
-   */
+  /** Rows under their names as JSON, or one of this name; without content there is none. */
   readonly receiveReport = (
     { connection, exchange }: { readonly connection: number; readonly exchange: number },
     { name, content, how }: { readonly name?: string; readonly content?: string | Uint8Array; readonly how: string },

@@ -75,7 +75,6 @@ export class ShownTable {
   }
 }
 
-/** A row's members as they are shown. */
 export function cellsOf(row: unknown): Cells {
   if (typeof row !== "object" || row === null) return [["", cut(textOf(row))]];
   const cells: FieldLine[] = [];
