@@ -124,7 +124,6 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   }
 }
 
-/** Opens the prompt, with its history and what Tab completes. */
 async function openPrompt(
   streams: TerminalStreams,
   historyFile: string | undefined,
@@ -148,7 +147,6 @@ async function fieldsOfAll({ endpoint, tokenFile, userPass }: ConnectOptions): P
   return fields;
 }
 
-/** Parses the single command of the command line, if any. */
 async function commandAlone(
   { command, rawFile, crlf }: ConnectOptions,
   table: TableWords,
@@ -168,7 +166,6 @@ async function record(name: string): Promise<Recorder> {
   return new Recorder(file, { program: `wiretable ${config.version}`, name, note });
 }
 
-/** Whether a connection is opened before the command runs. */
 function opensFirst(command: Command | undefined, defaults: readonly FieldLine[], table: TableWords): boolean {
   if (command?.kind !== "request") return command?.kind === "ask" || command?.kind === "raw";
   if (filesOf(command.order, [defaults]).length > 0) return false;

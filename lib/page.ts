@@ -92,7 +92,6 @@ const PAGE_LIMITS: ServerLimits = {
   shutdownMs: 500,
 };
 
-/** What a page is served with, whatever it shows. */
 interface HostOptions
   extends Pick<PageOptions, "port" | "showCredentials" | "messageLimits" | "failed" | "cannotAccept" | "key"> {
   /** The events to show. */
@@ -115,11 +114,7 @@ export interface OpenPage {
   close(): Promise<void>;
 }
 
-/**
- * Serves a page on loopback: its events, and the octets of messages with their meaning.
- *
- * @throws {Failure} If its port is taken.
- */
+/** @throws {Failure} If its port is taken. */
 function host(options: HostOptions): OpenPage {
   const { source, about, showCredentials, failed, cannotAccept } = options;
   const listener = listen(options.port);
@@ -187,7 +182,6 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   };
 }
 
-/** Returns the line with an octet, and a caret below it. */
 function lineWithCaret(octets: string, offset: number): string {
   const start = offset === 0 ? 0 : octets.lastIndexOf("\n", offset - 1) + 1;
   const end = octets.indexOf("\n", offset) + 1 || octets.length;
