@@ -109,10 +109,7 @@ export async function* readPieces(source: Source, size: number): AsyncGenerator<
   }
 }
 
-/**
- * Returns the size of a buffer for the next read: after a read that filled the last one it is larger, after a small read
- * the smallest.
- */
+/** Returns the size of the next read's buffer: larger after a read that filled one, the least after a small one. */
 export function nextReadSize(size: number, count: number, least: number, most: number): number {
   if (count === size) return Math.min(4 * size, most);
   return count < size / 16 ? least : size;

@@ -169,9 +169,9 @@ function parsed<Table extends FlagTable>(
   return flags.help ? { kind: "text", text: helpOf(command) } : read(flags);
 }
 
-function onlyFile(expected: string, positionals: readonly string[]): string {
+function onlyOne(expected: string, positionals: readonly string[], none = '""'): string {
   if (positionals.length === 1) return positionals[0];
-  throw new UsageError(`${expected}, saw ${quote(positionals.join(" "))}`);
+  throw new UsageError(`${expected}, saw ${positionals.length === 0 ? none : quote(positionals.join(" "))}`);
 }
 
 function serveCommand({ options, positionals, given, files }: Parsed<typeof SERVE_FLAGS>): Invocation {
@@ -204,7 +204,6 @@ function serveCommand({ options, positionals, given, files }: Parsed<typeof SERV
   };
 }
 
-/** Checks the flags that `serve` and `relay` share, and combines them. */
 function listeningOptions(
   options: Pick<Options<typeof SERVE_FLAGS>, keyof typeof SERVE_FLAGS & keyof typeof RELAY_FLAGS>,
   given: ReadonlySet<string>,
@@ -223,16 +222,13 @@ function pageChoice(
   { page, pageHistory }: Pick<Options<typeof SERVE_FLAGS>, "page"> & { readonly pageHistory?: number },
 ): PageChoice | undefined {
   if (pageHistory !== undefined && page === undefined) throw new UsageError("--page-history needs --page");
-  if (page === undefined) return undefined;
-  return { port: page === "default" ? undefined : page, history: pageHistory ?? PAGE_HISTORY_EVENTS };
+  return page && { ...page, history: pageHistory ?? PAGE_HISTORY_EVENTS };
 }
 
 function relayCommand({ options, positionals, given, files }: Parsed<typeof RELAY_FLAGS>): Invocation {
-  if (positionals.length !== 1) {
-    const seen = positionals.length === 0 ? "none" : quote(positionals.join(" "));
-    throw new UsageError(`relay takes the address of one server, such as https://api.example.com, saw ${seen}`);
-  }
-  const endpoint = serverAddress(positionals[0], "relay", "clients send their own", "relay");
+  const expected = "relay takes the address of one server, such as https://api.example.com";
+  const address = onlyOne(expected, positionals, "none");
+  const endpoint = serverAddress(address, "relay", "clients send their own", "relay");
   const answerMs = given.has("timeout") ? options.timeoutMs : undefined;
   return { kind: "relay", options: { ...options, ...listeningOptions(options, given), endpoint, answerMs }, files };
 }
@@ -243,7 +239,7 @@ function explainCommand({ options, positionals }: Parsed<typeof EXPLAIN_FLAGS>):
     throw new UsageError(`--page and --${options.list ? "list" : "json"} cannot be used together`);
   }
   const page = pageChoice(options);
-  const file = onlyFile("explain takes one file, or - for the input", positionals);
+  const file = onlyOne("explain takes one file, or - for the input", positionals);
   return {
     kind: "explain",
     options: { ...options, file, page },
@@ -252,7 +248,7 @@ function explainCommand({ options, positionals }: Parsed<typeof EXPLAIN_FLAGS>):
 }
 
 function replayCommand({ options, positionals, files }: Parsed<typeof REPLAY_FLAGS>): Invocation {
-  const file = onlyFile("replay takes one file", positionals);
+  const file = onlyOne("replay takes one file", positionals);
   return { kind: "replay", options: { ...options, file }, files: { ...files, read: [file, ...files.read] } };
 }
 
@@ -298,7 +294,6 @@ function connectCommand({ options, positionals, given, files }: Parsed<typeof CO
   };
 }
 
-/** Splits the words after `connect` into an optional address and an optional command. */
 function addressAndCommand(words: string[]): { address: string; command: string[] } {
   const [first, second] = words;
   if (/^\d+$/.test(first ?? "")) {
@@ -322,7 +317,6 @@ function addressAndCommand(words: string[]): { address: string; command: string[
   return { address: first, command: words.slice(1) };
 }
 
-/** Whether a word starts a command of the prompt: a known one, or a method in capitals. */
 function isCommand(word: string): boolean {
   return CLIENT_COMMANDS.includes(word.toLowerCase()) || /^[A-Z][A-Z0-9-]*$/.test(word);
 }

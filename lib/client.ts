@@ -26,7 +26,6 @@ export class Session {
   readonly #endpoint: Endpoint;
   readonly #options: ClientOptions;
   #connection: ClientConnection | undefined;
-  /** Aborts the exchange in progress, or connecting. */
   #cancel: AbortController | undefined;
 
   /** Creates a session with a server; nothing is sent yet. */

@@ -6,7 +6,7 @@
 
 import config from "../deno.json" with { type: "json" };
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
-import { HistoryFile, makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
+import { makeFile, openHistory, readCertificates, readFile, readTokens } from "./cli/files.ts";
 import { certificateAdvice, commandLine, exampleLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { exitCodeAfter } from "./exit_code.ts";
@@ -121,7 +121,6 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   }
 }
 
-/** Opens the prompt, with its history and what Tab completes. */
 async function openPrompt(
   streams: TerminalStreams,
   historyFile: string | undefined,
@@ -132,7 +131,7 @@ async function openPrompt(
   const { SeenNames } = await import("./client/help.ts");
   const seenNames = new SeenNames();
   const note = (line: string) => screen.notify(line);
-  const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, note);
+  const history = historyFile === undefined ? undefined : await openHistory(historyFile, note);
   const complete = (line: string) => seenNames.complete(line);
   const input = new TerminalInput(streams, { complete, interrupted, history: history?.lines });
   return { input, seenNames, history };
@@ -145,7 +144,6 @@ async function fieldsOfAll({ endpoint, tokenFile, userPass }: ConnectOptions): P
   return fields;
 }
 
-/** Parses the single command of the command line, if any. */
 async function commandAlone(
   { command, rawFile, crlf }: ConnectOptions,
   table: TableWords,

@@ -216,7 +216,6 @@ export class ContentView {
     this.endsLine = text.endsWith("\n");
   }
 
-  /** Writes a line on the content, on a terminal. */
   async #say(line: string): Promise<void> {
     if (this.#options.writeExactly === undefined) await this.#write(`${this.#options.painter("dim", line)}\n`);
   }

@@ -196,7 +196,6 @@ async function countsOf(file: string): Promise<CaptureCounts> {
   return reader;
 }
 
-/** Shows a capture on a page until a signal ends the program. */
 async function showOnPage(
   input: InputFile,
   start: Uint8Array,

@@ -31,20 +31,4 @@ export {
   percentDecoded,
 } from "./http/grammar.ts";
 export { isSecureTarget } from "./http/start_line.ts";
-export { type Accepted, acceptedIn } from "./http/message.ts";
-export type {
-  ConnectionEnd,
-  ContentPiece,
-  ContentStream,
-  HttpEvent,
-  HttpRequest,
-  HttpResponse,
-  MessageEnd,
-  MessageHead,
-  MessageKind,
-  Requester,
-  RequestHead,
-  ResponseContext,
-  ResponseHead,
-  Service,
-} from "./http/message.ts";
+export * from "./http/message.ts";

@@ -182,7 +182,6 @@ export class JsonScanner {
     return this.#next === NOTHING ? "end" : "error";
   }
 
-  /** Counts a value that begins: a member or an element. */
   #count(): void {
     if (this.#depth === 1) {
       this.valueStart = this.at;

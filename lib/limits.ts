@@ -97,10 +97,7 @@ export const SERVER_LIMITS = {
   idleTimeoutMs: 600_000,
   /** The time from the first byte of a head to its end (`--head-timeout`). Beyond it: 408. */
   headTimeoutMs: 10_000,
-  /**
-   * The time from the end of a head to the end of its content, extended by {@linkcode minContentBytesPerSecond}. Beyond
-   * it: 408.
-   */
+  /** The time from the end of a head to that of its content, extended by the next limit. Beyond it: 408. */
   contentTimeoutMs: 30_000,
   /** Bytes of content that extend the time by one second, so that slow clients can finish but dripping ones cannot. */
   minContentBytesPerSecond: 1024,
@@ -165,10 +162,7 @@ export const MAX_SNAPSHOTS: number = 256;
 export const FILE_LOCK_WAIT_MS: number = 5000;
 /** How long a request to an etcd cluster is tried before it is answered with 503. */
 export const CLUSTER_WAIT_MS: number = 10_000;
-/**
- * Bytes of a node's answer, unless it has a part of a listing: of as many rows as one transaction reads, each as large as
- * nodes usually take.
- */
+/** Bytes of a node's answer without a listing: the rows of one transaction, each as large as nodes usually take. */
 export const CLUSTER_ANSWER_BYTES: number = 256 * 1024 * 1024;
 /** Bytes of a node's answer with an error. */
 export const CLUSTER_ERROR_BYTES: number = 64 * 1024;
@@ -185,10 +179,8 @@ export const MAX_BODY_FLAG_BYTES: number = 511 * 1024 * 1024;
 export const CLIENT_TIMEOUT_MS: number = 30_000;
 /** Tokens in the file of `--token-file`. */
 export const MAX_TOKENS: number = 100;
-/** A file named by a flag, in bytes: certificates, keys, tokens. */
+/** A file named by a flag, in bytes: certificates, keys, tokens, typed lines (`connect --history`). */
 export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
-/** Bytes of a file with typed lines (`connect --history`). */
-export const MAX_HISTORY_BYTES: number = 1024 * 1024;
 
 // A client
 

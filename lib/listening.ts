@@ -142,10 +142,7 @@ export class Listening {
     return new Server(listener, answers, { ...options, observer: joined([observer, own]) });
   }
 
-  /**
-   * Prints where the server listens, and before it a warning; serves until a signal comes; then ends the server, the page,
-   * the recording and the output.
-   */
+  /** Prints the address, and before it a warning; serves until a signal comes; ends the server, and what shows it. */
   async run(server: Server, running: {
     readonly warning: string | undefined;
     /** What is said after the URL, and what programs are told besides it. */
@@ -256,11 +253,7 @@ export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Pro
   return { identity: { cert, key }, problems: checkIdentity({ cert, key }, { ...files, prefix }) };
 }
 
-/**
- * Listens on an address, with TLS if there is a certificate.
- *
- * @throws {Failure} If the address cannot be listened on.
- */
+/** @throws {Failure} If the address cannot be listened on. */
 async function listen(
   { host: hostname, port }: Options,
   { identity, problems }: CheckedIdentity,
@@ -287,7 +280,6 @@ async function listen(
   }
 }
 
-/** Returns a hint with a free port, if one is found. */
 function freePort(hostname: string): string {
   try {
     using listener = Deno.listen({ hostname, port: 0 });

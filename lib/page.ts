@@ -92,7 +92,6 @@ const PAGE_LIMITS: ServerLimits = {
   shutdownMs: 500,
 };
 
-/** What a page is served with, whatever it shows. */
 interface HostOptions
   extends Pick<PageOptions, "port" | "showCredentials" | "messageLimits" | "failed" | "cannotAccept" | "key"> {
   readonly source: FeedSource;
@@ -113,11 +112,7 @@ export interface OpenPage {
   close(): Promise<void>;
 }
 
-/**
- * Serves a page on loopback: its events, and the octets of messages with their meaning.
- *
- * @throws {Failure} If its port is taken.
- */
+/** @throws {Failure} If its port is taken. */
 function host(options: HostOptions): OpenPage {
   const { source, about, showCredentials, failed, cannotAccept } = options;
   const listener = listen(options.port);

@@ -31,7 +31,6 @@ import { lifeLine } from "./traffic/tap.ts";
 /** How long each kind of store may wait for others: a request may read before it writes. */
 const STORE_WAIT_MS = { memory: 0, sqlite: FILE_LOCK_WAIT_MS, etcd: 2 * CLUSTER_WAIT_MS };
 
-/** What the files of `--token-file`, `--cert` and `--key` hold. */
 interface Secrets extends CheckedIdentity {
   readonly tokens: readonly string[] | undefined;
 }

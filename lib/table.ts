@@ -63,7 +63,6 @@ const PATCH_TYPES = [JSON_TYPE, "application/merge-patch+json"];
 /** What a PATCH may have as its content: in OPTIONS of what may be patched, and in a 415 (RFC 5789 §2.2, §3.1). */
 const ACCEPT_PATCH: readonly FieldLine[] = [["Accept-Patch", PATCH_TYPES.join(", ")]];
 
-/** A request for a row. */
 interface RowCall {
   readonly request: RequestHead;
   readonly name: string;
@@ -175,7 +174,6 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     });
   }
 
-  /** Writes the row in the content: for POST a new one only. */
   #putRow(call: RowCall): Awaitable<HttpResponse> {
     const { request, name, content, requester } = call;
     const isNew = request.method === "POST";
@@ -262,7 +260,6 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 }
 
-/** Returns a row's value, serialized in UTF-8. */
 function valueIn({ name, content }: Row): Uint8Array {
   const bytes = typeof content === "string" ? Buffer.from(content) : content;
   return bytes.subarray(byteLength(rowContent(name, "")) - 1, -1);

@@ -32,9 +32,7 @@ export interface Client {
 export class FairTurns {
   /** When the current turn began, in milliseconds; `undefined` if the event loop is not busy. */
   #since: number | undefined;
-  /** Callers that wait, in order. */
   readonly #waiting: (() => void)[] = [];
-  /** Whether the next caller is already scheduled. */
   #scheduled = false;
 
   /** Creates the queue with a clock in milliseconds. */

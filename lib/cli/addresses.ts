@@ -16,9 +16,7 @@ import { quote, UsageError } from "./values.ts";
 
 /** Addresses for all interfaces of the machine. */
 export const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
-/** The default port of the page. */
 export const PAGE_PORT = 9998;
-/** The default port of `relay`. */
 export const RELAY_PORT = 9997;
 
 /** A server, and optional credentials. */
@@ -127,10 +125,7 @@ export function hostName(host: string): string {
 /** The first port that needs no privilege. */
 const FIRST_OPEN_PORT = 1024;
 
-/**
- * Returns why a port cannot be listened on while another one can; `undefined` if the error means something else.
- * Windows denies the ports that it reserves for other uses, such as virtual machines.
- */
+/** Why a port cannot be listened on though another one can: Windows reserves some, for virtual machines and others. */
 export function portProblem(error: unknown, port: number): string | undefined {
   if (error instanceof Deno.errors.AddrInUse) return "taken";
   return error instanceof Deno.errors.PermissionDenied && port >= FIRST_OPEN_PORT
@@ -141,10 +136,7 @@ export function portProblem(error: unknown, port: number): string | undefined {
 /** How long to look for another server. Windows takes seconds to say that there is none. */
 const LOOK_MS = 100;
 
-/**
- * Returns the address that a server answers on already, if any of those that clients on this machine try is one: Windows
- * and macOS let one server have all addresses and another one of them, and every system lets two have an address each.
- */
+/** The address that a server answers on already: any system lets two have an address each, or all and one of them. */
 export async function answeringAddress(hostname: string, port: number): Promise<string | undefined> {
   const hosts = new Set(["127.0.0.1", "::1", ...WILDCARDS.includes(hostname) ? [] : [hostname]]);
   const looks = [...hosts].map(async (host) => {

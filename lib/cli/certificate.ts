@@ -1,4 +1,4 @@
-/** Checks a server's certificate and key: whether they match, and whether clients will accept them. */
+/** Checks certificates, and a server's key: whether they match, and whether clients will accept them. */
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { Failure } from "./values.ts";
@@ -11,7 +11,6 @@ export interface Identity {
   readonly key: string;
 }
 
-/** The files of a certificate and its key. */
 interface IdentityFiles {
   readonly certFile: string;
   readonly keyFile: string;
@@ -58,6 +57,16 @@ export function checkIdentity({ cert, key }: Identity, files: IdentityFiles, now
     throw new Failure(`${keyFlag} ${keyFile}: the key does not belong to the certificate in ${certFile}`);
   }
   return problems(certificate, now).map((problem) => `${certFlag} ${certFile}: clients will refuse it: ${problem}`);
+}
+
+/** @throws {Failure} If there is no certificate, or one is damaged. */
+export function checkCertificates(text: string, what: string): void {
+  const certificates = text.match(new RegExp(CERTIFICATE, "gs")) ?? [];
+  if (certificates.length === 0) throw new Failure(`${what}: expected certificates in PEM, saw none`);
+  certificates.forEach((certificate, i) => {
+    const which = certificates.length === 1 ? "the certificate" : `certificate ${i + 1}`;
+    read(`${what}: ${which}`, () => new X509Certificate(certificate));
+  });
 }
 
 function read<T>(what: string, parse: () => T): T {

@@ -1,7 +1,7 @@
 /** The files named by flags. */
 
 import { NOT_UTF8, readAtMost } from "../bytes.ts";
-import { MAX_FLAG_FILE_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_LINES, MAX_TOKENS } from "../limits.ts";
+import { MAX_FLAG_FILE_BYTES, MAX_HISTORY_LINES, MAX_TOKENS } from "../limits.ts";
 import { Failure, MissingPermission } from "./values.ts";
 
 /** Reads the tokens in the file of `--token-file`, one in each line that is not blank. */
@@ -19,7 +19,6 @@ export async function readTokens(file: string): Promise<string[]> {
   throw new Failure(`--token-file ${file}: expected ${expected}, saw ${seen}`);
 }
 
-/** Reads the user and password in the file of `--etcd-user-file`. */
 export async function readUser(file: string): Promise<{ name: string; password: string }> {
   const line = (await readFlagFile("--etcd-user-file", file)).replace(/\r?\n$/, "");
   if (line.includes("\ufffd")) throw new Failure(`--etcd-user-file ${file}: ${NOT_UTF8}`);
@@ -31,17 +30,8 @@ export async function readUser(file: string): Promise<{ name: string; password: 
 /** Reads trusted certificates in PEM, all of which have to be valid. */
 export async function readCertificates(flag: string, file: string): Promise<string> {
   const text = await readFlagFile(flag, file);
-  const certificates = text.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? [];
-  if (certificates.length === 0) throw new Failure(`${flag} ${file}: expected certificates in PEM, saw none`);
-  const { X509Certificate } = await import("node:crypto");
-  certificates.forEach((certificate, i) => {
-    try {
-      new X509Certificate(certificate);
-    } catch (error) {
-      const which = certificates.length === 1 ? "the certificate" : `certificate ${i + 1}`;
-      throw new Failure(`${flag} ${file}: ${which} cannot be read: ${(error as Error).message}`);
-    }
-  });
+  const { checkCertificates } = await import("./certificate.ts");
+  checkCertificates(text, `${flag} ${file}`);
   return text;
 }
 
@@ -72,65 +62,48 @@ export async function makeFile(flag: string, file: string): Promise<Deno.FsFile>
   }
 }
 
-/** Creates the error for a file that cannot be opened or read. */
 function cannotAccess(what: string, error: unknown): Failure {
   if (error instanceof Deno.errors.NotCapable) return new MissingPermission(`${what} needs a permission`);
   return new Failure(`${what}: ${reasonOf(error)}`);
 }
 
-/** The history of earlier sessions, to which lines of this one are appended immediately. */
-export class HistoryFile implements Disposable {
-  /** The lines of the file, oldest first. */
-  readonly lines: readonly string[];
-  readonly #file: Deno.FsFile;
-  readonly #note: (line: string) => void;
-  #failed = false;
-
-  private constructor(lines: readonly string[], file: Deno.FsFile, note: (line: string) => void) {
-    this.lines = lines;
-    this.#file = file;
-    this.#note = note;
+/** Opens the history, only for its owner, without the oldest of too many lines. `note` is told if saving fails. */
+export async function openHistory(name: string, note: (line: string) => void) {
+  const what = `--history ${name}`;
+  let file: Deno.FsFile | undefined;
+  try {
+    file = await Deno.open(name, { read: true, append: true, create: true, mode: 0o600 });
+    const { isFile, mode } = await file.stat();
+    // The mode of an existing file may be wider; Windows has none.
+    if (isFile && mode !== null && (mode & 0o077) !== 0) await Deno.chmod(name, 0o600);
+    const text = await readFlagFile("--history", name);
+    const lines = text.split(/\r?\n/).filter((line) => line !== "");
+    const kept = lines.slice(-MAX_HISTORY_LINES);
+    if (kept.length < lines.length) await Deno.writeTextFile(name, kept.map((line) => `${line}\n`).join(""));
+    return historyOf(kept, file, note);
+  } catch (error) {
+    file?.close();
+    throw error instanceof Failure ? error : cannotAccess(what, error);
   }
+}
 
-  /**
-   * Opens or creates the file, which only its owner may access. If it has too many lines, the oldest are removed.
-   * `note` receives one line if a later write fails.
-   */
-  static async open(name: string, note: (line: string) => void): Promise<HistoryFile> {
-    const what = `--history ${name}`;
-    let file: Deno.FsFile | undefined;
-    try {
-      file = await Deno.open(name, { read: true, append: true, create: true, mode: 0o600 });
-      const { isFile, mode } = await file.stat();
-      // The mode of an existing file may be wider; Windows has none.
-      if (isFile && mode !== null && (mode & 0o077) !== 0) await Deno.chmod(name, 0o600);
-      const text = new TextDecoder().decode(await readFile(what, name, MAX_HISTORY_BYTES));
-      const lines = text.split(/\r?\n/).filter((line) => line !== "");
-      const kept = lines.slice(-MAX_HISTORY_LINES);
-      if (kept.length < lines.length) await Deno.writeTextFile(name, kept.map((line) => `${line}\n`).join(""));
-      return new HistoryFile(kept, file, note);
-    } catch (error) {
-      file?.close();
-      if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${what} needs a permission`);
-      if (error instanceof Failure) throw error;
-      throw new Failure(`${what}: ${(error as Error).message}`);
-    }
-  }
-
-  /** Adds a line, unless it is empty or begins with a space. */
-  add(line: string): void {
-    if (this.#failed || line.trim() === "" || line.startsWith(" ")) return;
-    try {
-      this.#file.writeSync(new TextEncoder().encode(`${line}\n`));
-    } catch (error) {
-      this.#failed = true;
-      this.#note(`The history is no longer saved: ${(error as Error).message}`);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#file.close();
-  }
+function historyOf(lines: readonly string[], file: Deno.FsFile, note: (line: string) => void) {
+  let failed = false;
+  return {
+    /** The lines of the file, oldest first. */
+    lines,
+    /** Appends a line immediately, unless it is empty or begins with a space. */
+    add(line: string): void {
+      if (failed || line.trim() === "" || line.startsWith(" ")) return;
+      try {
+        file.writeSync(new TextEncoder().encode(`${line}\n`));
+      } catch (error) {
+        failed = true;
+        note(`The history is no longer saved: ${(error as Error).message}`);
+      }
+    },
+    [Symbol.dispose]: () => file.close(),
+  };
 }
 
 /** Returns the system's reason, without its number and the name of the file, which stands before it. */

@@ -29,8 +29,6 @@ export interface Flag<Value = unknown> {
   readonly short?: string;
   /** The placeholder of the value in the help, in brackets if it is optional; a flag without one is a switch. */
   readonly value?: string;
-  /** Whether the flag may be repeated. */
-  readonly multiple?: boolean;
   /** The accepted values, if they are few. */
   readonly choices?: readonly string[];
   /** How the named file is accessed. */
@@ -39,8 +37,8 @@ export interface Flag<Value = unknown> {
   readonly option: (given: Given) => Value;
 }
 
-/** What was given for a flag: its value or values, `true` for a switch, `undefined` if it was not given. */
-export type Given = string | boolean | string[] | undefined;
+/** The values that were given for a flag, none for a switch; `undefined` if the flag was not given. */
+export type Given = readonly string[] | undefined;
 
 /** The flags of a command, by the names of the options that they become. */
 export type FlagTable = { readonly [option: string]: Flag };
@@ -58,9 +56,8 @@ function shapeOf(group: string | undefined, typed: string, help: string): Omit<F
   return { name, short, value, help, group };
 }
 
-/** Creates a flag without a value. */
 function toggle(group: string | undefined, typed: string, help: string): Flag<boolean> {
-  return { ...shapeOf(group, typed, help), option: (given) => given === true };
+  return { ...shapeOf(group, typed, help), option: (given) => given !== undefined };
 }
 
 /** Creates a flag with a value; `or` is the option without it. */
@@ -72,7 +69,7 @@ function valued<Value = string, const Default = undefined>(
   or?: Default,
 ): Flag<Value | Default> {
   const shape = shapeOf(group, typed, help);
-  const option = (given: Given) => given === undefined ? or as Default : read(given as string, `--${shape.name}`);
+  const option = (given: Given) => given === undefined ? or as Default : read(given.at(-1)!, `--${shape.name}`);
   return { ...shape, option };
 }
 
@@ -87,17 +84,25 @@ function preset<Value = string>(
   return valued(group, typed, `${help} (${or})`, read, read(String(or), typed));
 }
 
+function sized(typed: string, help: string, or: number, least: number, most: number): Flag<number> {
+  const size = or % 1024 ** 2 === 0 ? `${or / 1024 ** 2}m` : `${or / 1024}k`;
+  return preset(LIMITS, typed, help, size, byteCount(least, most));
+}
+
+function timed(group: string, typed: string, help: string, orMs: number): Flag<number> {
+  return preset(group, typed, help, orMs / 1000, milliseconds);
+}
+
 /** Creates a flag with one of a few values; `or` is the option without it. */
-function choice<const Choice extends string, const Default extends string>(
+function choice<const Choice extends string, const Default extends string = Choice>(
   typed: string,
   help: string,
   choices: readonly Choice[],
-  or: Default,
+  or: Choice | Default = choices[0],
 ): Flag<Choice | Default> {
   return { ...valued(SHOWN, typed, help, oneOf(choices), or), choices };
 }
 
-/** Creates a flag that names a file. */
 function filed(group: string, typed: string, file: Flag["file"], help: string): Flag<string | undefined> {
   return { ...valued(group, typed, help), file };
 }
@@ -116,29 +121,18 @@ const FEW = undefined;
 
 const CA_FILE = (group: string) =>
   filed(group, "--cacert FILE", "read", "trust the certificates in this file too (PEM)");
-const COLOR = choice(
-  "--color WHEN",
-  "auto (at a terminal), always or never (auto)",
-  ["auto", "always", "never"],
-  "auto",
-);
+const COLOR = choice("--color WHEN", "auto (at a terminal), always or never (auto)", ["auto", "always", "never"]);
 const CONNECTION = (help: string) => valued(FEW, "--connection N", help, wholeNumber(1, 1_000_000_000));
 const EXPLAIN = toggle(SHOWN, "--explain", "explain each octet of each exchange");
 const FIELDS = (group: string, help: string) => preset(group, "--fields LIST", help, DEFAULT_FIELDS);
 const JSON_LINES = toggle(FEW, "--json", "one line of JSON for each exchange");
 const MAX_BUFFERED = (help: string) =>
-  preset(
-    LIMITS,
-    "--max-buffered BYTES",
-    help,
-    mebibytes(SERVER_LIMITS.maxBufferedBytes),
-    byteCount(64 * 1024, 2 ** 40),
-  );
+  sized("--max-buffered BYTES", help, SERVER_LIMITS.maxBufferedBytes, 2 ** 16, 2 ** 40);
 const MAX_CONNECTIONS = (help: string) =>
   preset(LIMITS, "--max-connections N", help, SERVER_LIMITS.maxConnections, wholeNumber(1, 1_000_000));
 const PAGE = (help: string) =>
   valued(SHOWN, "--page [PORT]", `${help} in a browser (${PAGE_PORT}, or any free port)`, (text, flag) => {
-    return text === "" ? "default" as const : wholeNumber(0, 65535)(text, flag);
+    return { port: text === "" ? undefined : wholeNumber(0, 65535)(text, flag) };
   });
 const PAGE_HISTORY = (help: string) =>
   valued(SHOWN, "--page-history N", `${help} (${PAGE_HISTORY_EVENTS})`, wholeNumber(1, 1_000_000));
@@ -147,8 +141,7 @@ const PORT = (or: number) =>
 const RECORD_FILE = filed(SHOWN, "--record FILE", "write", "a new file for the traffic, for Wireshark (pcapng)");
 const SHOW_CREDENTIALS = (verb: string) =>
   toggle(SHOWN, "--show-credentials", `${verb} values of Authorization, Cookie and the like`);
-const TIMEOUT = (group: string, help: string) =>
-  preset(group, "--timeout SEC", help, CLIENT_TIMEOUT_MS / 1000, milliseconds);
+const TIMEOUT = (group: string, help: string) => timed(group, "--timeout SEC", help, CLIENT_TIMEOUT_MS);
 
 /** The flag that every command has. */
 export const HELP_FLAG: Flag<boolean> = toggle(FEW, "-h, --help", "show this text");
@@ -163,12 +156,7 @@ export const SERVE_FLAGS = {
   quiet: toggle(SHOWN, "-q, --quiet", "print no requests"),
   verbose: toggle(SHOWN, "-v, --verbose", "print responses and connections too"),
   showCredentials: SHOW_CREDENTIALS("print"),
-  logFormat: choice(
-    "--log-format FORMAT",
-    "text, or json: a line for each exchange (text)",
-    ["text", "json"],
-    "text",
-  ),
+  logFormat: choice("--log-format FORMAT", "text, or json: a line for each exchange (text)", ["text", "json"]),
   page: PAGE("live traffic"),
   recordFile: RECORD_FILE,
   pageHistory: PAGE_HISTORY("events that the page keeps"),
@@ -183,8 +171,7 @@ export const SERVE_FLAGS = {
   cors: valued(ANSWERED, "--cors ORIGIN", "let pages of this origin, or '*', read responses", corsOrigin),
   allowHosts: {
     ...shapeOf(ANSWERED, "--allow-host NAME", "answer for this host too, '*' for any; repeatable"),
-    multiple: true,
-    option: (given) => (given as string[] | undefined ?? []).map(hostName),
+    option: (given = []) => given.map(hostName),
   } as Flag<string[]>,
   certFile: filed(TLS, "--cert FILE", "read", "speak TLS with this certificate (PEM), needs --key"),
   keyFile: filed(TLS, "--key FILE", "read", "the certificate's key (PEM)"),
@@ -193,35 +180,27 @@ export const SERVE_FLAGS = {
   etcdCertFile: filed(ETCD, "--etcd-cert FILE", "read", "show etcd this certificate (PEM), needs --etcd-key"),
   etcdKeyFile: filed(ETCD, "--etcd-key FILE", "read", "its key (PEM)"),
   etcdUserFile: filed(ETCD, "--etcd-user-file FILE", "read", "log in to etcd with the USER:PASSWORD in this file"),
-  maxBody: preset(
-    LIMITS,
+  maxBody: sized(
     "--max-body BYTES",
     "the largest content, and the largest row",
-    mebibytes(REQUEST_LIMITS.maxContentBytes),
-    byteCount(0, MAX_BODY_FLAG_BYTES),
+    REQUEST_LIMITS.maxContentBytes,
+    0,
+    MAX_BODY_FLAG_BYTES,
   ),
-  maxHead: preset(
-    LIMITS,
-    "--max-head BYTES",
-    "the largest head of a request",
-    `${REQUEST_LIMITS.maxHeadBytes / 1024}k`,
-    byteCount(256, 2 ** 20),
-  ),
+  maxHead: sized("--max-head BYTES", "the largest head of a request", REQUEST_LIMITS.maxHeadBytes, 256, 2 ** 20),
   maxBuffered: MAX_BUFFERED("memory for content, responses and listings"),
   maxConnections: MAX_CONNECTIONS("connections at a time"),
-  idleTimeoutMs: preset(
+  idleTimeoutMs: timed(
     LIMITS,
     "--idle-timeout SEC",
     "how long a connection may be idle",
-    SERVER_LIMITS.idleTimeoutMs / 1000,
-    milliseconds,
+    SERVER_LIMITS.idleTimeoutMs,
   ),
-  headTimeoutMs: preset(
+  headTimeoutMs: timed(
     LIMITS,
     "--head-timeout SEC",
     "how long a request's head may take",
-    SERVER_LIMITS.headTimeoutMs / 1000,
-    milliseconds,
+    SERVER_LIMITS.headTimeoutMs,
   ),
 };
 
@@ -296,10 +275,6 @@ export const REPLAY_FLAGS = {
   color: COLOR,
 };
 
-function mebibytes(bytes: number): string {
-  return `${bytes / 1024 ** 2}m`;
-}
-
 function messageParts(text: string, flag: string): string {
   if (/^[HBhb]*$/.test(text)) return text;
   throw new UsageError(`${flag} takes letters of HBhb, saw ${quote(text)}`);
@@ -316,14 +291,12 @@ function replayTarget(text: string, flag: string): Endpoint {
   return serverAddress(text, flag, "requests are sent as they were recorded");
 }
 
-/** Parsed arguments of a command. */
 export interface Parsed<Table extends FlagTable> {
   readonly options: Options<Table>;
   /** Whether only the help is asked for. */
   readonly help: boolean;
   /** The names of the flags that were given, without hyphens. */
   readonly given: ReadonlySet<string>;
-  /** The arguments that are no flags. */
   readonly positionals: string[];
   /** The files that flags name, to read or to write. */
   readonly files: { readonly read: string[]; readonly write: string[] };
@@ -332,9 +305,9 @@ export interface Parsed<Table extends FlagTable> {
 /** Parses flags and positional arguments. */
 export function parseFlags<Table extends FlagTable>(args: string[], table: Table): Parsed<Table> {
   const flags = [...Object.values<Flag>(table), HELP_FLAG];
-  const config = Object.fromEntries(flags.map(({ name, short, value, multiple }) => [
+  const config = Object.fromEntries(flags.map(({ name, short, value }) => [
     name,
-    { type: value === undefined ? "boolean" : "string", ...short && { short }, ...multiple && { multiple } },
+    { ...value === undefined ? { type: "boolean" } : { type: "string", multiple: true }, ...short && { short } },
   ])) as ParseArgsConfig["options"];
   // A negative number is a value, not a flag. The prefix NUL, which no argument can contain, hides it from parseArgs.
   const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
@@ -343,10 +316,11 @@ export function parseFlags<Table extends FlagTable>(args: string[], table: Table
   const files = { read: [] as string[], write: [] as string[] };
   const options = Object.entries(table).map(([option, flag]) => {
     const value = values[flag.name];
-    const given = typeof value === "string" ? unshield(value) : Array.isArray(value) ? value.map(unshield) : value;
-    if (flag.file !== undefined && typeof given === "string" && given !== "-") {
-      if (flag.file !== "write") files.read.push(given);
-      if (flag.file !== "read") files.write.push(given);
+    const given = value === true ? [] : value?.map(unshield);
+    const file = flag.file && given?.at(-1);
+    if (file !== undefined && file !== "-") {
+      if (flag.file !== "write") files.read.push(file);
+      if (flag.file !== "read") files.write.push(file);
     }
     return [option, values.help ? undefined : flag.option(given)];
   });
@@ -373,7 +347,7 @@ function withEmptyValues(args: readonly string[], flags: readonly Flag[]): strin
 function parsedArgs(args: string[], options: ParseArgsConfig["options"], names: readonly string[]) {
   try {
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
-    return { values: values as { readonly [name: string]: Given }, positionals };
+    return { values: values as { readonly [name: string]: true | string[] | undefined }, positionals };
   } catch (error) {
     // The first sentence has the reason; the others explain parseArgs.
     const message = (error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "");

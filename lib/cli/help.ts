@@ -5,7 +5,6 @@ import { RELAY_PORT } from "./addresses.ts";
 import { CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, HELP_FLAG, RELAY_FLAGS, REPLAY_FLAGS, SERVE_FLAGS } from "./flags.ts";
 import { exampleLine } from "./program.ts";
 
-/** The shells that completions are for. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
 /** A command of the program. */
@@ -19,7 +18,6 @@ export interface CommandHelp {
   readonly summary: string;
   /** For the command's own help. */
   readonly about: string;
-  /** A description of the arguments. */
   readonly details?: string;
   readonly flags: readonly Flag[];
   readonly notes?: string;
@@ -124,7 +122,6 @@ SHELL is bash, zsh or fish. For the shell that runs:
   },
 ];
 
-/** Returns the output of `--help`. */
 export function mainHelp(): string {
   const width = Math.max(...COMMANDS.map(({ name, usage }) => `${name} ${usage}`.length));
   const lines = COMMANDS.map(({ name, usage, summary }) =>
@@ -138,7 +135,6 @@ ${lines.join("")}  wiretable ${COMMANDS.map(({ name }) => name).join("|")} --hel
 `;
 }
 
-/** Returns the output of `--help` after a command. */
 export function helpOf(command: string): string {
   const { name, usage, about, details, flags, notes, examples } = COMMANDS.find(({ name }) => name === command)!;
   const parts = [
@@ -151,7 +147,6 @@ export function helpOf(command: string): string {
   return parts.filter((part) => part !== undefined).join("\n\n") + "\n";
 }
 
-/** Formats flags under the titles of their groups. */
 function groupedLines(flags: readonly Flag[]): string {
   const groups = [...Map.groupBy(flags, ({ group }) => group)];
   return groups.map(([title, flags]) => {

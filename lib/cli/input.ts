@@ -1,9 +1,5 @@
-/**
- * Reads files of any size in pieces: the file that `explain` and `replay` are given, or the standard input. What gzip
- * has compressed is expanded (RFC 1952).
- */
+/** Reads files of any size, or the standard input, in pieces, and expands what gzip has compressed (RFC 1952). */
 
-import type { Gunzip } from "node:zlib";
 import { counted, NO_BYTES, readStart, type Source } from "../bytes.ts";
 import { reasonOf } from "./files.ts";
 import { quoteForShell } from "./program.ts";
@@ -17,7 +13,6 @@ export interface InputFile extends Source, Disposable {
   readonly damage?: string;
 }
 
-/** Opens a file to read it in pieces, or the standard input for `-`. */
 export async function openFile(file: string): Promise<InputFile> {
   const failed = (error: unknown) => {
     throw cannotRead(file, error);
@@ -27,27 +22,39 @@ export async function openFile(file: string): Promise<InputFile> {
     return failed(error);
   });
   const source = { read: (bytes: Uint8Array) => opened.read(bytes).catch(failed) };
-  let input = new Expanded(source);
+  const found: Found = { isGzip: false };
+  let rest: Uint8Array = NO_BYTES;
+  let pieces = expanded(source, found);
   const rewind = async () => {
     await (opened as Deno.FsFile).seek(0, Deno.SeekMode.Start);
-    input.close();
-    input = new Expanded(source);
+    await pieces.return();
+    rest = NO_BYTES;
+    pieces = expanded(source, found);
   };
   const canRewind = file !== "-" && await rewind().then(() => true, () => false);
   return {
-    read: (bytes) => input.read(bytes),
+    async read(bytes) {
+      while (rest.length === 0) {
+        const { done, value } = await pieces.next();
+        if (done) return found.isGzip ? null : source.read(bytes);
+        rest = value;
+      }
+      const count = Math.min(bytes.length, rest.length);
+      bytes.set(rest.subarray(0, count));
+      rest = rest.subarray(count);
+      return count;
+    },
     ...canRewind && { rewind },
     get damage() {
-      return input.damage;
+      return found.damage && `the gzip file is ${found.damage}`;
     },
     [Symbol.dispose]() {
-      input.close();
+      void pieces.return();
       if (file !== "-") opened.close();
     },
   };
 }
 
-/** Creates the error for a file that cannot be read, or that is no valid capture. */
 export function cannotRead(file: string, error: unknown): Failure {
   return new Failure(`Cannot read ${inputName(file)}: ${reasonOf(error)}`);
 }
@@ -66,7 +73,6 @@ export function requireConnection(file: string, asked: number | undefined, conne
   throw new Failure(`${inputName(file)} has ${counted(connections, "connection")}, so there is no connection ${asked}`);
 }
 
-/** Returns the name of a file in messages. */
 export function inputName(file: string): string {
   return file === "-" ? "The input" : file || '""';
 }
@@ -76,88 +82,57 @@ const GZIP_MAGIC = "1f8b08";
 const EXPANDED_BYTES = 16 * 1024;
 const SMALLEST_PIECE_BYTES = 8;
 
+/** What {@linkcode expanded} finds out. */
+interface Found {
+  isGzip: boolean;
+  damage?: string;
+}
+
 /**
- * The octets of a source, expanded if they are gzip. A few may expand to gigabytes, so 16 KiB are expanded at a time, and
- * more once those are read. (DecompressionStream expands all of a chunk at once, and ends at a second member.)
+ * Yields the octets of a source, expanded if they are gzip; else only the first. A few may expand to gigabytes, so 16 KiB
+ * are expanded at a time. (DecompressionStream expands all of a chunk at once, and ends at a second member.)
  */
-class Expanded implements Source {
-  readonly #source: Source;
-  /** The next octets, at first those that show the format. */
-  #rest: Uint8Array | undefined;
-  #gunzip: Gunzip | undefined;
-  /** Whether zlib has octets to expand. */
-  #works = false;
-  /** Whether zlib returns no more. */
-  #hasEnded = false;
-  /** How many octets were given to zlib. */
-  #fed = 0;
-  #wake = () => {};
-  damage: string | undefined;
-
-  constructor(source: Source) {
-    this.#source = source;
-  }
-
-  async read(buffer: Uint8Array): Promise<number | null> {
-    this.#rest ??= await this.#begin();
-    while (this.#rest.length === 0) {
-      if (this.#gunzip === undefined) return this.#source.read(buffer);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      this.#rest = (this.#gunzip.read() as Uint8Array | null) ?? NO_BYTES;
-      if (this.#rest.length > 0) break;
-      if (this.#hasEnded) return null;
-      if (this.#works) await promise;
-      else await this.#feed();
-    }
-    const count = Math.min(buffer.length, this.#rest.length);
-    buffer.set(this.#rest.subarray(0, count));
-    this.#rest = this.#rest.subarray(count);
-    return count;
-  }
-
-  close(): void {
-    this.#gunzip?.destroy();
-  }
-
-  async #begin(): Promise<Uint8Array> {
-    const start = await readStart(this.#source, GZIP_MAGIC.length / 2);
-    if (start.toHex() !== GZIP_MAGIC) return start;
-    // Loaded on demand, because loading takes a noticeable part of the start.
-    const { createGunzip } = await import("node:zlib");
-    this.#gunzip = createGunzip({ chunkSize: EXPANDED_BYTES });
-    this.#gunzip.on("readable", () => this.#wake());
-    this.#gunzip.on("end", () => this.#end());
-    this.#gunzip.on("error", ({ message }) => this.#end(message));
-    this.#write(start);
-    return NO_BYTES;
-  }
-
-  async #feed(): Promise<void> {
-    // After an error, nothing of its piece is expanded, so a piece is a small part of what has come.
-    const piece = new Uint8Array(Math.min(EXPANDED_BYTES, Math.max(SMALLEST_PIECE_BYTES, this.#fed >> 6)));
-    const count = await this.#source.read(piece);
-    this.#fed += count ?? 0;
+async function* expanded(source: Source, found: Found): AsyncGenerator<Uint8Array, void> {
+  let piece = await readStart(source, GZIP_MAGIC.length / 2);
+  found.isGzip = piece.toHex() === GZIP_MAGIC;
+  if (!found.isGzip) return yield piece;
+  // Loaded on demand, because loading takes a noticeable part of the start.
+  const { createGunzip } = await import("node:zlib");
+  const gunzip = createGunzip({ chunkSize: EXPANDED_BYTES });
+  let wake = () => {};
+  let hasEnded = false;
+  const end = (damage?: string) => {
+    found.damage ??= damage;
+    hasEnded = true;
+    wake();
+  };
+  gunzip.on("readable", () => wake()).on("end", () => end()).on("error", ({ message }) => {
+    end(message === "unexpected end of file" ? "cut off" : `damaged: ${message}`);
+  });
+  try {
     // What follows the last member is ignored.
-    if (this.#hasEnded) return;
-    if (count !== null) return this.#write(piece.subarray(0, count));
-    this.#works = true;
-    // Expands what a file has that is cut off, before zlib finds that its end is missing.
-    this.#gunzip!.flush(() => this.#gunzip!.end());
-  }
-
-  #write(piece: Uint8Array): void {
-    this.#works = true;
-    this.#gunzip!.write(piece, () => {
-      this.#works = false;
-      this.#wake();
-    });
-  }
-
-  #end(damage?: string): void {
-    const isCut = damage === "unexpected end of file";
-    if (damage !== undefined) this.damage ??= `the gzip file is ${isCut ? "cut off" : `damaged: ${damage}`}`;
-    this.#hasEnded = true;
-    this.#wake();
+    for (let fed = 0; !hasEnded;) {
+      let isTaken = false;
+      const taken = () => {
+        isTaken = true;
+        wake();
+      };
+      if (piece.length > 0) gunzip.write(piece, taken);
+      // Expands what a file has that is cut off, before zlib finds that its end is missing.
+      else gunzip.flush(() => gunzip.end());
+      while (!hasEnded && !isTaken) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        wake = resolve;
+        for (let more = gunzip.read(); more !== null; more = gunzip.read()) yield more;
+        if (!hasEnded && !isTaken) await promise;
+      }
+      // After an error, nothing of its piece is expanded, so a piece is a small part of what has come.
+      piece = new Uint8Array(Math.min(EXPANDED_BYTES, Math.max(SMALLEST_PIECE_BYTES, fed >> 6)));
+      const count = await source.read(piece) ?? 0;
+      fed += count;
+      piece = piece.subarray(0, count);
+    }
+  } finally {
+    gunzip.destroy();
   }
 }

@@ -35,36 +35,22 @@ export interface Start {
   readonly installed?: readonly ("read" | "write")[];
 }
 
+const FILE_PERMISSIONS = ["read", "write"] as const;
+
 export function thisStart(): Start {
   const { standalone, os } = Deno.build;
   const windows = os === "windows";
-  if (Deno.args[0] !== INSTALLED) return { standalone, script: standalone ? "" : scriptPath(), windows };
-  const installed = (["read", "write"] as const).filter((name) =>
-    Deno.permissions.querySync({ name }).state === "granted"
-  );
-  return { standalone, script: fileURLToPath(Deno.mainModule), windows, installed };
+  const script = standalone ? "" : fileURLToPath(Deno.mainModule);
+  if (Deno.args[0] !== INSTALLED) return { standalone, script: script && relative(Deno.cwd(), script), windows };
+  const installed = FILE_PERMISSIONS.filter((name) => Deno.permissions.querySync({ name }).state === "granted");
+  return { standalone, script, windows, installed };
 }
 
-function scriptPath(): string {
-  const file = fileURLToPath(Deno.mainModule);
-  try {
-    return relative(Deno.cwd(), file) || file;
-  } catch {
-    // The current folder was removed.
-    return file;
-  }
-}
-
-/**
- * Returns the command that starts the program with these arguments and the needed permissions or, if it is installed,
- * the one that installs it with them.
- */
+/** Returns the command that starts the program so with the permissions, or installs it with them if it is installed. */
 export function commandLine(args: readonly string[], needs: FileNeeds, start: Start = thisStart()): string {
   const { installed } = start;
   if (installed !== undefined && needs.anyCertificateOf === undefined) {
-    const names = (["read", "write"] as const).filter((name) =>
-      needs[name] === true || needs[name].length > 0 || installed.includes(name)
-    );
+    const names = FILE_PERMISSIONS.filter((name) => areNeeded(needs[name]) || installed.includes(name));
     const permissions = ["net", ...names].map((name) => `--allow-${name}`).join(" ");
     const script = quoteForShell(start.script, start.windows);
     return `deno install --global --force --name wiretable ${permissions} ${script} -- ${INSTALLED}`;
@@ -73,21 +59,18 @@ export function commandLine(args: readonly string[], needs: FileNeeds, start: St
     "deno",
     "run",
     "--allow-net",
-    ...permissionFlag("--allow-read", needs.read),
-    ...permissionFlag("--allow-write", needs.write),
+    ...FILE_PERMISSIONS.filter((name) => areNeeded(needs[name])).map((name) => permissionFlag(name, needs[name])),
     ...needs.anyCertificateOf === undefined ? [] : [`--unsafely-ignore-certificate-errors=${needs.anyCertificateOf}`],
     start.script,
   ];
   return [...words, ...args].map((word) => quoteForShell(word, start.windows)).join(" ");
 }
 
-/** Returns the command that starts the program with these arguments, which need no file. */
 export function exampleLine(args: readonly string[], start: Start = thisStart()): string {
-  if (start.installed === undefined) return commandLine(args, { read: [], write: [] }, start);
-  return ["wiretable", ...args].map((word) => quoteForShell(word, start.windows)).join(" ");
+  const standalone = start.standalone || start.installed !== undefined;
+  return commandLine(args, { read: [], write: [] }, { ...start, standalone, installed: undefined });
 }
 
-/** Returns what there is in the place of a flag that accepts any certificate. */
 export function insecureAdvice(start: Start = thisStart()): string {
   return start.standalone
     ? "--cacert FILE trusts a certificate"
@@ -95,16 +78,11 @@ export function insecureAdvice(start: Start = thisStart()): string {
 }
 
 /** Returns what a user can do about a server whose certificate is refused. */
-export function certificateAdvice(
-  args: readonly string[],
-  needs: FileNeeds,
-  host: string,
-  start: Start = thisStart(),
-): string {
+export function certificateAdvice(args: readonly string[], needs: FileNeeds, host: string): string {
   // Only the runtime can accept any certificate, and an executable takes none of its flags.
-  return start.standalone
+  return Deno.build.standalone
     ? `a certificate that is accepted: ${certificateCommand(host)}`
-    : `to accept any certificate of ${host}: ${commandLine(args, { ...needs, anyCertificateOf: host }, start)}`;
+    : `to accept any certificate of ${host}: ${commandLine(args, { ...needs, anyCertificateOf: host })}`;
 }
 
 /** Returns the command that makes a certificate for a host which clients accept. */
@@ -115,9 +93,13 @@ export function certificateCommand(host: string): string {
     `-subj /CN=${host} -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=${names}`;
 }
 
-function permissionFlag(flag: string, files: true | readonly string[]): string[] {
-  if (files === true) return [flag];
-  return files.length === 0 ? [] : [`${flag}=${files.map((file) => file.replaceAll(",", ",,")).join(",")}`];
+function areNeeded(files: true | readonly string[]): boolean {
+  return files === true || files.length > 0;
+}
+
+function permissionFlag(name: string, files: true | readonly string[]): string {
+  const list = files === true ? "" : `=${files.map((file) => file.replaceAll(",", ",,")).join(",")}`;
+  return `--allow-${name}${list}`;
 }
 
 /** Quotes a word for the shell: POSIX shells, or cmd and PowerShell, where @ and commas mean more. */
@@ -126,14 +108,8 @@ export function quoteForShell(word: string, windows: boolean = Deno.build.os ===
   return windows ? `"${word.replaceAll('"', '\\"')}"` : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/**
- * Returns the permissions to revoke at the start. An executable has those that any flag may need, and keeps only those
- * of this command; a script has those its user gave.
- */
+/** Returns the permissions to revoke: an executable has those that any flag may need, a script those its user gave. */
 export function surplusPermissions(needs: FileNeeds, start: Start = thisStart()): ("read" | "write")[] {
   if (!start.standalone) return [];
-  return (["read", "write"] as const).filter((name) => {
-    if (name === "read" && needs.readsLater) return false;
-    return needs[name] !== true && needs[name].length === 0;
-  });
+  return FILE_PERMISSIONS.filter((name) => !areNeeded(needs[name]) && !(name === "read" && needs.readsLater));
 }

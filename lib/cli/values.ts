@@ -2,10 +2,7 @@
 
 import { ReportedError } from "../exit_code.ts";
 
-/**
- * Signals that ask a program to end. SIGHUP is sent when the terminal is closed. Windows sends no SIGTERM to programs
- * in a console.
- */
+/** Signals that ask a program to end; SIGHUP: its terminal was closed. Windows sends no SIGTERM in a console. */
 export const END_SIGNALS: readonly Deno.Signal[] = [
   "SIGINT",
   "SIGHUP",

@@ -237,10 +237,7 @@ export class ClientConnection {
     }
   }
 
-  /**
-   * Starts reading. While no exchange is in progress, the result is either the end or unsolicited data: both make the
-   * connection unusable.
-   */
+  /** Between two exchanges the result is either the end or unsolicited data: both make the connection unusable. */
   #read(): Promise<number | null> {
     const reading = this.#conn.read(this.#buffer);
     reading.then(

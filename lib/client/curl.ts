@@ -1,7 +1,4 @@
-/**
- * Commands of curl: reads those that are pasted, as documentation and browsers write them, with URLs; and formats a
- * request as one.
- */
+/** Commands of curl: reads pasted ones, as documentation and browsers write them; and formats a request as one. */
 
 import { Buffer, isUtf8 } from "node:buffer";
 import { parseArgs } from "node:util";
@@ -259,10 +256,7 @@ const MAX_ARGUMENT_OCTETS = 100_000;
 // deno-lint-ignore no-control-regex -- these are meant
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/;
 
-/**
- * Returns the command for a POSIX shell, and for fish. Content from a file is read from it again; other binary content
- * is piped into the command from base 64.
- */
+/** For a POSIX shell, and for fish: a file's content is read again, other binary content piped from base 64. */
 export function curlCommand(
   { method, target, fields, content }: HttpRequest,
   { secure, host, port }: Endpoint,

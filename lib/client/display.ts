@@ -13,7 +13,6 @@ export interface Screen {
   readonly terminal: boolean;
   readonly columns: () => number;
   write(octets: Uint8Array): Promise<void>;
-  /** Resolves once all octets are written. */
   flush(): Promise<void>;
   /** Writes a line for the user that is not part of a message: beside the output if that is not a terminal. */
   note(line: string): Promise<void>;
@@ -42,7 +41,6 @@ const ENCODER = new TextEncoder();
 const HEAD_METHODS = ["HEAD", "OPTIONS"];
 
 export class Display {
-  /** The parts shown, as {@linkcode DisplayOptions.print}; may change between exchanges. */
   print: string | undefined;
   readonly #options: DisplayOptions;
   #method = "";
@@ -106,7 +104,6 @@ export class Display {
     if (this.#options.interactive) await this.write(`${this.#options.painter("dim", text)}\n`);
   }
 
-  /** Whether more than content is shown of exchanges. */
   get showsHeads(): boolean {
     return this.#shows("Hh");
   }

@@ -5,10 +5,8 @@ import { defaultPort, type Endpoint, originOf, withoutZone } from "../address.ts
 import type { HttpRequest } from "../http_message.ts";
 import { WrongInput } from "./words.ts";
 
-/** A completed exchange. */
 export interface Done {
   readonly endpoint: Endpoint;
-  /** The request as sent. */
   readonly request: HttpRequest;
   /** The file with its content, if it was read from one. */
   readonly contentFrom?: string;

@@ -77,7 +77,6 @@ Half-close: the server sees the end, and still answers:
   raw "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" fin
 `;
 
-/** Returns the output of `help`, or of `help` with a command or `all`. */
 export function helpOn(topic: string | undefined): string {
   if (topic === undefined) return FIRST_HELP;
   if (topic === "raw") return RAW_HELP;

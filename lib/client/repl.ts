@@ -271,7 +271,6 @@ export class Repl {
     return { ...request, fields };
   }
 
-  /** Sends the request that follows a Location, possibly to another server. */
   async #follow(last: Done): Promise<number> {
     const { followUp } = await import("./follow.ts");
     const { endpoint, request, leftOut } = followUp(last);
@@ -300,7 +299,6 @@ export class Repl {
     }
   }
 
-  /** Sends a request, shows the exchange, and returns the status of the response. */
   async #exchange(
     request: HttpRequest,
     contentFrom: string | undefined,

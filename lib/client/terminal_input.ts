@@ -199,7 +199,6 @@ export class TerminalInput implements LineInput {
     this.#give({ kind: "cancelled", wasEmpty });
   }
 
-  /** Passes typed text to the editor, up to the end of the requested line. */
   async #feed(): Promise<void> {
     if (this.#isFeeding) return;
     this.#isFeeding = true;

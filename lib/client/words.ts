@@ -113,10 +113,7 @@ export function endOfJson(text: string): number | undefined {
   }
 }
 
-/**
- * Refuses items after JSON that is the rest of a line, and typographic quotes in it. It need not be valid: a server may
- * be asked what it says of it.
- */
+/** Refuses items after JSON that is the rest of a line, and typographic quotes in it. It need not be valid JSON. */
 export function checkJson(text: string): void {
   const end = endOfJson(text) ?? text.length;
   const rest = text.slice(end).trim();

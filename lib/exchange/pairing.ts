@@ -56,7 +56,6 @@ export class Pairing {
   readonly #answers: (() => string | undefined) | undefined;
   readonly #inTurn: boolean;
   readonly #ways: Readonly<Record<Direction, Way>>;
-  /** Exchanges without a complete final response, in the order of their requests. */
   readonly #open: Exchange[] = [];
   #exchanges = 0;
   #calls = 0;

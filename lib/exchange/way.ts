@@ -12,7 +12,6 @@ export interface Arrival {
   readonly call: number;
 }
 
-/** Octets that may be read later. */
 interface Held {
   readonly octets: ByteBuffer;
   readonly from: number;

@@ -22,7 +22,6 @@ export interface Degree {
   readonly closes?: string;
 }
 
-/** The properties of a cause. */
 interface Cause {
   /** The status with which a server refuses a request. */
   readonly status: number;

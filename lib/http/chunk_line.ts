@@ -32,10 +32,7 @@ export class ChunkLine {
     this.#limits = limits;
   }
 
-  /**
-   * Scans `chunk-size [ chunk-ext ] CRLF`, with `chunk-size = 1*HEXDIG` (RFC 9112 §7.1). Extensions are checked, then
-   * ignored.
-   */
+  /** `chunk-size [ chunk-ext ] CRLF`, `chunk-size = 1*HEXDIG` (RFC 9112 §7.1). Extensions are checked, then ignored. */
   scan(buffer: Uint8Array, start: number, end: number): number {
     const stop = Math.min(end, start + this.#limits.maxChunkLineBytes);
     const lineEnd = this.#scanLine(buffer, start, stop);
@@ -75,7 +72,7 @@ export class ChunkLine {
   }
 }
 
-/** Whether an octet may follow a chunk size: that of a line end, an extension, or a blank before one. */
+/** That of a line end, an extension, or a blank before one. */
 function isSizeEnd(octet: number): boolean {
   return octet === CR || octet === LF || octet === SEMICOLON || isBlank(octet);
 }
@@ -85,21 +82,17 @@ function isSizeEnd(octet: number): boolean {
  * with a token as name and a token or quoted string as value (RFC 9112 §7.1.1).
  */
 function scanExtensions(buffer: Uint8Array, start: number, stop: number): number {
-  let at = start;
-  for (;;) {
-    const blankEnd = skipBlank(buffer, at, stop);
-    if (blankEnd >= stop) return MORE;
+  for (let at = start, isAfterName = false;;) {
+    const next = skipBlank(buffer, at, stop);
+    if (next >= stop) return MORE;
+    const isValue: boolean = isAfterName && buffer[next] === EQUALS;
     // Blanks are bad but legal before a semicolon; before the line's end they are not.
-    if (buffer[blankEnd] !== SEMICOLON) return at === blankEnd ? at : refuseExtension(buffer[at], at, "a semicolon");
-    at = scanToken(buffer, skipBlank(buffer, blankEnd + 1, stop), stop);
+    if (!isValue && buffer[next] !== SEMICOLON) {
+      return at === next ? at : refuseExtension(buffer[at], at, "a semicolon");
+    }
+    at = scanWord(buffer, skipBlank(buffer, next + 1, stop), stop, isValue);
     if (at === MORE) return MORE;
-    const equals = skipBlank(buffer, at, stop);
-    if (equals >= stop) return MORE;
-    if (buffer[equals] !== EQUALS) continue;
-    const value = skipBlank(buffer, equals + 1, stop);
-    if (value >= stop) return MORE;
-    at = buffer[value] === DQUOTE ? scanQuoted(buffer, value, stop) : scanToken(buffer, value, stop);
-    if (at === MORE) return MORE;
+    isAfterName = !isValue;
   }
 }
 
@@ -109,7 +102,8 @@ function skipBlank(buffer: Uint8Array, start: number, stop: number): number {
   return at;
 }
 
-function scanToken(buffer: Uint8Array, start: number, stop: number): number {
+function scanWord(buffer: Uint8Array, start: number, stop: number, mayBeQuoted: boolean): number {
+  if (mayBeQuoted && start < stop && buffer[start] === DQUOTE) return scanQuoted(buffer, start, stop);
   let at = start;
   while (at < stop && isTokenOctet(buffer[at])) at++;
   if (at >= stop) return MORE;

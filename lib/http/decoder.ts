@@ -149,10 +149,7 @@ export class Decoder {
     this.#end += length;
   }
 
-  /**
-   * Passes over content that was lost on the way to this decoder. Returns whether it was content of known length, after
-   * which decoding goes on.
-   */
+  /** Passes over lost content. Returns whether its length was known, so that decoding goes on. */
   skip(octets: number): boolean {
     const isKnown = this.#phase === "content" || this.#phase === "chunk";
     if (!isKnown || this.#at < this.#end || octets > this.#remaining) return false;
@@ -227,7 +224,6 @@ export class Decoder {
     this.#end = leftover.length;
   }
 
-  /** Handles the end of input (RFC 9112 §8). */
   #ended(): HttpEvent {
     if (this.#phase === "until-closed") return this.#finish(END);
     if (this.#phase === "start" && this.#at === this.#end) {
@@ -250,17 +246,14 @@ export class Decoder {
   }
 
   #scanStartLine(): boolean {
-    const isRequest = this.#kind === "request";
-    if (isRequest && !this.#skippedEmptyLine && this.#buffer[this.#at] === CR) {
+    if (this.#kind === "request" && !this.#skippedEmptyLine && this.#buffer[this.#at] === CR) {
       // One empty line before a request is allowed (RFC 9112 §2.2).
       const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "an empty line", "no-line-end");
       if (lineEnd === MORE) return false;
       this.#at = lineEnd;
       this.#skippedEmptyLine = true;
     }
-    const lineEnd = isRequest
-      ? this.#startLine.scanRequest(this.#buffer, this.#at, this.#end)
-      : this.#startLine.scanStatus(this.#buffer, this.#at, this.#end);
+    const lineEnd = this.#startLine.scan(this.#kind, this.#buffer, this.#at, this.#end);
     if (lineEnd === MORE) return false;
     this.#section.reset(lineEnd - this.#at);
     this.#phase = "head";
@@ -271,8 +264,7 @@ export class Decoder {
     const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#headerLimits);
     if (end === MORE) return undefined;
     const text = this.#octets(this.#at, end);
-    const { spans, nameLengths, folded } = this.#section;
-    const fields = new Fields(text, spans, nameLengths, folded);
+    const fields = this.#section.fields(text);
     const head = this.#kind === "request" ? this.#requestHead(text, fields) : this.#responseHead(text, fields);
     this.#at = end;
     return head;
@@ -359,12 +351,7 @@ export class Decoder {
   #trailers(): HttpEvent | undefined {
     const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#trailerLimits);
     if (end === MORE) return undefined;
-    const { spans, nameLengths, folded } = this.#section;
-    if (spans.length === 0) {
-      this.#at = end;
-      return this.#finish(END);
-    }
-    const trailers = new Fields(this.#octets(this.#at, end), spans, nameLengths, folded);
+    const trailers = this.#section.isEmpty ? Fields.EMPTY : this.#section.fields(this.#octets(this.#at, end));
     refuseForbiddenTrailers(trailers, this.#at);
     this.#at = end;
     return this.#finish({ kind: "end", trailers });

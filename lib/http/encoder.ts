@@ -22,7 +22,6 @@ const STATUS_END = 600;
 
 /** Digits of 2^53 - 1, the largest integer that is written. */
 const MAX_DECIMAL_DIGITS = 16;
-const MAX_UINT32 = 0xffff_ffff;
 const DIGIT_ZERO = 0x30;
 
 const ETAG = UTF8.encode('ETag: "');
@@ -36,10 +35,7 @@ const CONTINUE = UTF8.encode("HTTP/1.1 100 Continue\r\n\r\n");
 const statusLines: (Uint8Array | undefined)[] = new Array(STATUS_END).fill(undefined);
 const typeLines = new Map<string, Uint8Array>();
 
-/**
- * Encodes `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4). The version is this
- * program's own (RFC 9110 §2.5).
- */
+/** `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4), in this program's version. */
 function statusLine(status: number): Uint8Array {
   if (!Number.isInteger(status) || status < 100 || status >= STATUS_END) {
     throw new TypeError(`Not a status code: ${status}`);
@@ -170,24 +166,19 @@ export class Encoder {
     buffer.reserve(MAX_DECIMAL_DIGITS);
     let digits = 1;
     for (let power = 10; version >= power; power *= 10) digits++;
+    const start = buffer.length;
     let at = buffer.length += digits;
-    let rest = version;
     // Above 32 bits the engine divides in floating point, which is slow: split off nine digits at a time.
-    while (rest > MAX_UINT32) {
+    for (let rest = version; at > start;) {
       const above = Math.floor(rest / 1e9);
       let nine = rest - above * 1e9;
-      for (let i = 0; i < 9; i++) {
+      for (const end = Math.max(start, at - 9); at > end;) {
         const tenth = (nine / 10) >>> 0;
         buffer.bytes[--at] = DIGIT_ZERO + nine - tenth * 10;
         nine = tenth;
       }
       rest = above;
     }
-    do {
-      const tenth = (rest / 10) >>> 0;
-      buffer.bytes[--at] = DIGIT_ZERO + rest - tenth * 10;
-      rest = tenth;
-    } while (rest > 0);
     this.#octets('"\r\n');
   }
 
@@ -200,10 +191,7 @@ export class Encoder {
     this.#buffer.append(this.#dateLine);
   }
 
-  /**
-   * Encodes `*( field-line CRLF )`. Values with CR or LF are refused: they could inject other field lines (RFC 9112
-   * §11.1).
-   */
+  /** `*( field-line CRLF )`. Values with CR or LF are refused: they could inject other field lines (RFC 9112 §11.1). */
   #fieldLines(fields: readonly FieldLine[]): void {
     for (const [name, value] of fields) {
       if (!isToken(name) || isFramingField(name)) {

@@ -33,10 +33,7 @@ const REASONS: Record<number, string> = {
   507: "Insufficient Storage",
 };
 
-/**
- * Returns the reason phrase of a status code (RFC 9110 §15 or its registry); empty for a code that this program never
- * sends.
- */
+/** Returns the reason phrase of a status (RFC 9110 §15); empty for one that this program never sends. */
 export function reasonPhrase(status: number): string {
   return REASONS[status] ?? "";
 }
@@ -46,10 +43,7 @@ export function isInterim(status: number): boolean {
   return status >= 100 && status < 200;
 }
 
-/**
- * Whether a response to this method ends HTTP on its connection: what follows is another protocol, or a tunnel (RFC 9110
- * §7.8, §9.3.6).
- */
+/** Whether this response ends HTTP on its connection: another protocol or a tunnel follows (RFC 9110 §7.8, §9.3.6). */
 export function leavesHttp(status: number, method: string | undefined): boolean {
   return status === 101 || method === "CONNECT" && status >= 200 && status < 300;
 }
@@ -93,34 +87,22 @@ export class HttpError extends Error {
   /** The rows that one request may create, if those of this request were too many; only with 413. */
   readonly maxRows?: number;
   /** Field lines for the response, such as Allow with a 405. */
-  readonly fields: readonly FieldLine[];
+  readonly fields: readonly FieldLine[] = [];
   /** The fields of the table's rows, in the notation of `--fields`; only with 422, set by the table. */
   rowFields?: string;
-  readonly #seen?: string;
+  /** What was seen; in wire errors, without what is allowed. */
+  readonly seen: string;
 
   /** Creates an error that a server answers with `status` and explains with `detail`. */
-  constructor(status: number, detail: string, options: HttpErrorOptions = {}) {
+  constructor(status: number, detail: string, { seen = detail, ...options }: HttpErrorOptions = {}) {
     super(detail);
     this.status = status;
-    this.fault = options.fault;
-    this.#seen = options.seen;
-    this.rule = options.rule;
-    this.offset = options.offset;
-    this.errors = options.errors;
-    this.maxRows = options.maxRows;
-    this.fields = options.fields ?? [];
-  }
-
-  /** What was seen; in wire errors, without what is allowed. */
-  get seen(): string {
-    return this.#seen ?? this.message;
+    this.seen = seen;
+    Object.assign(this, options);
   }
 }
 
-/**
- * Returns the error of a message that an octet breaks, with what was seen there, and what is allowed instead; by default
- * the first tells both.
- */
+/** What was seen at an octet, and what is allowed instead; by default the first tells both. */
 export function wireError(fault: FaultCode, offset: number, seen: string, allowed?: string): HttpError {
   const { status, rule } = CAUSES[fault];
   const detail = allowed === undefined ? seen : `${seen}: ${allowed}`;

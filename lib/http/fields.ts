@@ -28,15 +28,12 @@ export class Fields {
   readonly #text: string;
   /** Four numbers per line: start and end of the name, start and end of the value. */
   readonly #spans: readonly number[];
+  /** A bit mask of the lengths of names, modulo 32; a name of another length is absent. */
   readonly #nameLengths: number;
   /** Whether a field's lines are folded (obs-fold): its value is then read as one line (RFC 9112 §5.2). */
   readonly folded: boolean;
 
-  /**
-   * Creates a section from its text.
-   *
-   * @param nameLengths A bit mask of the lengths of names, modulo 32; a name of another length is absent.
-   */
+  /** Creates a section, as a {@linkcode FieldSection} has read it. */
   constructor(text: string, spans: readonly number[], nameLengths = -1, folded = false) {
     this.size = spans.length / 4;
     this.#text = text;
@@ -106,7 +103,6 @@ export class Fields {
   }
 }
 
-/** The limits of a header or trailer section, and its name in errors. */
 export interface SectionLimits {
   /** Octets from the section's start to the end of its empty line. */
   readonly maxBytes: number;
@@ -122,18 +118,14 @@ export interface SectionLimits {
  * longest line.
  */
 export class FieldSection {
-  /** Four numbers per line, counted from the section's start, as in {@linkcode Fields}. */
-  spans: number[] = [];
-  /** A bit mask of the lengths of names, modulo 32. */
-  nameLengths = 0;
+  /** As in {@linkcode Fields}, counted from the section's start. */
+  #spans: number[] = [];
+  #nameLengths = 0;
+  #folded = false;
   /** The start of the current line, counted from the section's start. */
   #line = 0;
-  /**
-   * Whether a field may be folded over several lines: a user agent has to read such a response, a server may refuse such
-   * a request (RFC 9112 §5.2).
-   */
+  /** Whether lines may be folded: a user agent has to read such a response, a server may refuse it (RFC 9112 §5.2). */
   readonly #mayFold: boolean;
-  folded = false;
 
   constructor(mayFold = false) {
     this.#mayFold = mayFold;
@@ -141,10 +133,18 @@ export class FieldSection {
 
   /** Starts a new section, whose first field line has this offset: a header section begins with the start line. */
   reset(line: number): void {
-    this.spans = [];
-    this.nameLengths = 0;
+    this.#spans = [];
+    this.#nameLengths = 0;
+    this.#folded = false;
     this.#line = line;
-    this.folded = false;
+  }
+
+  get isEmpty(): boolean {
+    return this.#spans.length === 0;
+  }
+
+  fields(text: string): Fields {
+    return new Fields(text, this.#spans, this.#nameLengths, this.#folded);
   }
 
   /** Reads all complete lines of the section that starts here. Returns its end, its empty line included. */
@@ -153,27 +153,24 @@ export class FieldSection {
     for (;;) {
       let at = start + this.#line;
       if (at >= stop) break;
-      if (!isTokenOctet(buffer[at])) {
-        if (buffer[at] !== CR) {
-          const isFold = this.#mayFold && this.spans.length > 0 && isBlank(buffer[at]);
-          if (!isFold) refuseLineStart(buffer[at], at, this.spans.length === 0);
-          if (this.#scanFold(buffer, start, stop)) continue;
-          break;
-        }
-        const sectionEnd = scanLineEnd(buffer, at, stop, "the section", "section-end");
-        if (sectionEnd === MORE) break;
-        return sectionEnd;
-      }
-      const nameStart = at;
+      const lineStart = at;
       while (at < stop && isTokenOctet(buffer[at])) at++;
       if (at >= stop) break;
-      if (buffer[at] !== COLON) {
-        let next = at;
-        while (next < stop && isBlank(buffer[next])) next++;
-        if (next >= stop) break;
-        refuseName(buffer[at], at, buffer[next] === COLON);
+      const nameEnd = at;
+      if (nameEnd === lineStart) {
+        if (buffer[at] === CR) {
+          const sectionEnd = scanLineEnd(buffer, at, stop, "the section", "section-end");
+          if (sectionEnd === MORE) break;
+          return sectionEnd;
+        }
+        const isFold = this.#mayFold && !this.isEmpty && isBlank(buffer[at]);
+        if (!isFold) refuseLineStart(buffer[at], at, this.isEmpty);
+      } else if (buffer[at] === COLON) at++;
+      else {
+        while (at < stop && isBlank(buffer[at])) at++;
+        if (at >= stop) break;
+        refuseName(buffer[nameEnd], nameEnd, buffer[at] === COLON);
       }
-      const nameEnd = at++;
       while (at < stop && isBlank(buffer[at])) at++;
       const valueStart = at;
       while (at < stop && isFieldContentOctet(buffer[at])) at++;
@@ -181,14 +178,17 @@ export class FieldSection {
       if (buffer[at] !== CR && buffer[at] !== LF) refuseValue(buffer[at], at);
       const lineEnd = scanLineEnd(buffer, at, stop, "a field line", "value-byte");
       if (lineEnd === MORE) break;
-      let valueEnd = at;
-      while (valueEnd > valueStart && isBlank(buffer[valueEnd - 1])) valueEnd--;
-      if (this.spans.length === 4 * limits.maxLines) {
-        const seen = `The ${limits.name} has more than ${limits.maxLines} field lines`;
-        throw wireError("too-many-fields", nameStart, seen);
+      if (nameEnd === lineStart) this.#fold(buffer, start, lineStart, at);
+      else {
+        let valueEnd = at;
+        while (valueEnd > valueStart && isBlank(buffer[valueEnd - 1])) valueEnd--;
+        if (this.#spans.length === 4 * limits.maxLines) {
+          const seen = `The ${limits.name} has more than ${limits.maxLines} field lines`;
+          throw wireError("too-many-fields", lineStart, seen);
+        }
+        this.#spans.push(lineStart - start, nameEnd - start, valueStart - start, valueEnd - start);
+        this.#nameLengths |= 1 << (nameEnd - lineStart);
       }
-      this.spans.push(nameStart - start, nameEnd - start, valueStart - start, valueEnd - start);
-      this.nameLengths |= 1 << (nameEnd - nameStart);
       this.#line = lineEnd - start;
     }
     if (stop < end || stop === start + limits.maxBytes) {
@@ -198,29 +198,20 @@ export class FieldSection {
   }
 
   /**
-   * Reads a line that continues the value of the last field. Returns whether it is complete.
+   * Continues the value of the last field with a line.
    *
    * Refused is what has a second reading: a folded framing field, and a line that others take for a framing field or for
    * the end of the section.
    */
-  #scanFold(buffer: Uint8Array, start: number, stop: number): boolean {
-    const from = start + this.#line;
-    let at = from;
-    while (at < stop && isFieldContentOctet(buffer[at])) at++;
-    if (at >= stop) return false;
-    if (buffer[at] !== CR && buffer[at] !== LF) refuseValue(buffer[at], at);
-    const lineEnd = scanLineEnd(buffer, at, stop, "a field line", "value-byte");
-    if (lineEnd === MORE) return false;
-    const [nameStart, nameEnd] = this.spans.slice(-4);
-    const line = trimBlanks(octetString(buffer, from, at));
+  #fold(buffer: Uint8Array, start: number, from: number, to: number): void {
+    const [nameStart, nameEnd] = this.#spans.slice(-4);
+    const line = trimBlanks(octetString(buffer, from, to));
     const name = octetString(buffer, start + nameStart, start + nameEnd);
     if (line === "" || isFramingField(name) || isFramingField(/^[\w-]*(?=[ \t]*:)/.exec(line)?.[0] ?? "")) {
       refuseLineStart(buffer[from], from, false);
     }
-    this.spans[this.spans.length - 1] = at - start;
-    this.folded = true;
-    this.#line = lineEnd - start;
-    return true;
+    this.#spans[this.#spans.length - 1] = to - start;
+    this.#folded = true;
   }
 }
 

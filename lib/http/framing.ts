@@ -72,10 +72,7 @@ function lengthFault(value: string): FaultCode {
     : "two-lengths";
 }
 
-/**
- * Parses Transfer-Encoding. Only `chunked` is supported, once and last; without it the length is unknown (RFC 9112
- * §6.1, §6.3).
- */
+/** Only `chunked` is supported, once and last; without it the length is unknown (RFC 9112 §6.1, §6.3). */
 function transferCoding(value: string, offset: number): "chunked" {
   const codings = value.toLowerCase().split(",").map(trimBlanks);
   if (codings.length === 1 && codings[0] === "chunked") return "chunked";
@@ -96,10 +93,7 @@ function codingFault(codings: readonly string[]): FaultCode {
   return members.indexOf("chunked") < members.length - 1 ? "chunked-twice" : "unknown-coding";
 }
 
-/**
- * Whether the connection persists after the message (RFC 9112 §9.3): in HTTP/1.1 unless it has `close`, in HTTP/1.0
- * only with `keep-alive`.
- */
+/** Whether the connection persists (RFC 9112 §9.3): HTTP/1.1 unless it has `close`, HTTP/1.0 only with `keep-alive`. */
 export function readPersistence(fields: Fields, minor: 0 | 1): boolean {
   const connection = fields.get("connection");
   if (connection === undefined) return minor === 1;

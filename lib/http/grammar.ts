@@ -5,9 +5,7 @@
  * recipient be lenient, these predicates are strict.
  */
 
-/**
- * A field line: name and value of `field-line = field-name ":" OWS field-value OWS` (RFC 9112 §5), as octet strings.
- */
+/** `field-line = field-name ":" OWS field-value OWS` (RFC 9112 §5), name and value as octet strings. */
 export type FieldLine = readonly [name: string, value: string];
 
 export const CR = 0x0d;
@@ -63,10 +61,7 @@ export function isFieldContentOctet(octet: number): boolean {
   return (CLASSES[octet] & FIELD_CONTENT) !== 0;
 }
 
-/**
- * A octet that may stand unencoded in a request target (RFC 3986). `%` is not included, because it is valid only before
- * two `HEXDIG`.
- */
+/** Octets that may stand unencoded in a target (RFC 3986), but for `%`, which is valid only before two `HEXDIG`. */
 export function isTargetOctet(octet: number): boolean {
   return (CLASSES[octet] & TARGET) !== 0;
 }
@@ -101,10 +96,7 @@ export function isToken(text: string): boolean {
   return true;
 }
 
-/**
- * Whether the text is a `field-value`, one character per octet: only field content, without a blank at either end (RFC
- * 9110 §5.5).
- */
+/** `field-value` (RFC 9110 §5.5), one character per octet: only field content, without a blank at either end. */
 export function isFieldValue(text: string): boolean {
   const length = text.length;
   for (let i = 0; i < length; i++) {
@@ -152,10 +144,7 @@ function isRareAuthority(text: string): boolean {
   return literal !== undefined && URL.canParse(`http://${literal}`);
 }
 
-/**
- * Returns the members of a `#element` list: separated by commas outside of quoted strings, trimmed, without empty ones
- * (RFC 9110 §5.6.1).
- */
+/** The members of a `#element` list without empty ones (RFC 9110 §5.6.1); commas in quoted strings divide none. */
 export function listMembers(value: string): string[] {
   const members: string[] = [];
   let start = 0;

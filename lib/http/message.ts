@@ -65,10 +65,7 @@ export interface ContentPiece {
 export interface MessageEnd {
   /** Distinguishes the events. */
   readonly kind: "end";
-  /**
-   * The trailer section; empty without the chunked coding. It is never merged into the header section (RFC 9110
-   * §6.5.1).
-   */
+  /** The trailer section; empty without the chunked coding. Never merged into the header section (RFC 9110 §6.5.1). */
   readonly trailers: Fields;
 }
 

@@ -17,7 +17,7 @@ import {
 } from "./grammar.ts";
 import { MORE, nameOctet, scanLineEnd } from "./scan.ts";
 import type { MessageLimits } from "../limits.ts";
-import type { RequestHead } from "./message.ts";
+import type { MessageKind, RequestHead } from "./message.ts";
 
 /** `HTTP-version = HTTP-name "/" DIGIT "." DIGIT` (RFC 9112 §2.3), with 0 where a digit stands. */
 const VERSION = "HTTP/0.0";
@@ -42,34 +42,41 @@ export class StartLine {
     this.#limits = limits;
   }
 
+  scan(kind: MessageKind, buffer: Uint8Array, start: number, end: number): number {
+    const most = this.#limits.maxHeadBytes;
+    const stop = Math.min(end, start + most);
+    const lineEnd = kind === "request" ? this.#request(buffer, start, stop) : this.#status(buffer, start, stop);
+    if (lineEnd === MORE && stop === start + most) {
+      throw wireError("start-line-too-long", stop, `The start line is longer than ${most} octets`);
+    }
+    return lineEnd;
+  }
+
   /** `request-line = method SP request-target SP HTTP-version CRLF` (RFC 9112 §3). */
-  scanRequest(buffer: Uint8Array, start: number, end: number): number {
+  #request(buffer: Uint8Array, start: number, stop: number): number {
     this.firstEnd = 0;
-    const stop = Math.min(end, start + this.#limits.maxHeadBytes);
     const methodEnd = this.#scanMethod(buffer, start, stop);
-    if (methodEnd === MORE) return this.#more(start, stop);
+    if (methodEnd === MORE) return MORE;
     this.firstEnd = methodEnd - start;
     const targetEnd = this.#scanTarget(buffer, methodEnd + 1, stop);
-    if (targetEnd === MORE) return this.#more(start, stop);
+    if (targetEnd === MORE) return MORE;
     this.secondEnd = targetEnd - start;
     const versionEnd = this.#scanVersion(buffer, targetEnd + 1, stop);
-    if (versionEnd === MORE) return this.#more(start, stop);
+    if (versionEnd === MORE) return MORE;
     const fault = isBlank(buffer[versionEnd]) ? "blank-after-version" : "after-version";
-    const lineEnd = scanLineEnd(buffer, versionEnd, stop, "the HTTP version", fault);
-    return lineEnd === MORE ? this.#more(start, stop) : lineEnd;
+    return scanLineEnd(buffer, versionEnd, stop, "the HTTP version", fault);
   }
 
   /**
    * `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4). Many servers leave out the
    * space before an empty reason phrase: a line that ends there has one reading only.
    */
-  scanStatus(buffer: Uint8Array, start: number, end: number): number {
-    const stop = Math.min(end, start + this.#limits.maxHeadBytes);
+  #status(buffer: Uint8Array, start: number, stop: number): number {
     let at = this.#scanVersion(buffer, start, stop);
-    if (at === MORE) return this.#more(start, stop);
+    if (at === MORE) return MORE;
     this.firstEnd = at - start;
     for (const expected of " 000 ") {
-      if (at >= stop) return this.#more(start, stop);
+      if (at >= stop) return MORE;
       if (expected === " " ? buffer[at] !== SP : !isDigit(buffer[at])) {
         if (buffer[at] === CR && at - start === STATUS_END) break;
         refuseStatus(buffer[at], at, expected === " " ? "a space on each side of the status code" : STATUS_WANTED);
@@ -78,11 +85,9 @@ export class StartLine {
     }
     this.secondEnd = at - start;
     while (at < stop && isFieldContentOctet(buffer[at])) at++;
-    const lineEnd = scanLineEnd(buffer, at, stop, "the reason phrase", "reason-byte");
-    return lineEnd === MORE ? this.#more(start, stop) : lineEnd;
+    return scanLineEnd(buffer, at, stop, "the reason phrase", "reason-byte");
   }
 
-  /** Returns where the method ends, at a space. */
   #scanMethod(buffer: Uint8Array, start: number, stop: number): number {
     const longest = start + this.#limits.maxMethodBytes;
     let at = start;
@@ -96,7 +101,6 @@ export class StartLine {
     return refuseMethod(buffer[at], at, at === start);
   }
 
-  /** Returns where the target ends, at a space. */
   #scanTarget(buffer: Uint8Array, start: number, stop: number): number {
     const longest = start + this.#limits.maxTargetBytes;
     let at = start;
@@ -140,12 +144,6 @@ export class StartLine {
     }
     this.minor = buffer[start + MINOR_AT] === 0x30 ? 0 : 1;
     return start + VERSION.length;
-  }
-
-  /** Returns {@linkcode MORE} unless the line is too long already. */
-  #more(start: number, stop: number): number {
-    if (stop - start < this.#limits.maxHeadBytes) return MORE;
-    throw wireError("start-line-too-long", stop, `The start line is longer than ${this.#limits.maxHeadBytes} octets`);
   }
 }
 

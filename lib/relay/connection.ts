@@ -54,7 +54,6 @@ export interface RelayConnectionOptions {
   readonly room?: () => Promise<void> | undefined;
 }
 
-/** A connection of a client, and the one to the server. */
 export class RelayConnection extends AcceptedConnection {
   readonly #options: RelayConnectionOptions;
   readonly #pairing: Pairing;
@@ -68,7 +67,6 @@ export class RelayConnection extends AcceptedConnection {
   #passingBack: Promise<void> | undefined;
   /** Continues the requests that wait for an answer. */
   #answerCame = () => {};
-  /** The error that the relay answers instead of the server. */
   #refusal: HttpError | undefined;
   #answering: Promise<void> | undefined;
   /** Whether octets of the server are being written to the client. */
@@ -272,7 +270,6 @@ export class RelayConnection extends AcceptedConnection {
     this.#options.observer.exchange?.(this.connection, event);
   }
 
-  /** Whether exchanges are not complete. */
   get #isOpen(): boolean {
     return this.#isAnswering || this.#pairing.unanswered.length > 0;
   }
@@ -281,7 +278,6 @@ export class RelayConnection extends AcceptedConnection {
     return this.#pairing.message("response") !== undefined;
   }
 
-  /** Sets the deadline of what is waited for now. */
   #wait(): void {
     if (this.#answering !== undefined || this.closed) return;
     const { clock, limits } = this.context;

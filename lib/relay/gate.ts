@@ -62,7 +62,6 @@ export interface HostChange {
   readonly isAccepted: boolean;
 }
 
-/** Decides on the octets of one client. */
 export class HostGate {
   refusal: HttpError | undefined;
   /** The number of octets that have passed; offsets are the client's. */

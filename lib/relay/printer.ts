@@ -1,7 +1,4 @@
-/**
- * Prints what passes a relay: for people each message as it comes, with changes in it and findings on it; for programs
- * each exchange, once its response has passed or cannot pass any more.
- */
+/** Prints what passes a relay: for people each message as it comes, for programs each exchange once it has ended. */
 
 import { Buffer } from "node:buffer";
 import { hostOf } from "../address.ts";
@@ -56,7 +53,6 @@ interface Printed {
   change?: HostChange;
 }
 
-/** Prints the traffic of all connections. */
 export class Printer {
   readonly #writer: BatchWriter;
   readonly #options: PrinterOptions;
@@ -238,7 +234,6 @@ export class Printer {
     this.#last = "";
   }
 
-  /** Ends the line that the last output began. */
   #endLine(): void {
     if (this.#midLine) this.#text("\n");
   }

@@ -1,7 +1,4 @@
-/**
- * What all accepted connections share: reading and writing within the server's budget, the deadlines of their waits, and
- * their end.
- */
+/** What all accepted connections share: reading and writing within a budget, the deadlines of waits, and their end. */
 
 import { addressText, socketAddress } from "../address.ts";
 import { nextReadSize, NO_BYTES, type Socket } from "../bytes.ts";

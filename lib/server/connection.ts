@@ -42,12 +42,10 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     this.#incoming = new Incoming(context, service);
   }
 
-  /** The number of the request that is answered. */
   get exchange(): number {
     return this.requests;
   }
 
-  /** Aborted once the client has disconnected. */
   get signal(): AbortSignal {
     this.#gone ??= new AbortController();
     if (this.closed) this.#gone.abort();
@@ -290,7 +288,6 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     this.#endWith(`by the server (error ${error.status})`);
   }
 
-  /** Sends what is left: the response to an invalid message, if there is one. */
   #sendRefusal(): Promise<void> {
     return this.#refusing ??= (async () => {
       if (this.#refusal !== undefined) {

@@ -22,10 +22,7 @@ export interface Observer {
   request?(connection: number, request: RequestHead, content: Uint8Array, trailers: Fields): void;
   /** The request reported last had so many octets. The last one came at this time of the monotonic clock (in ms). */
   received?(connection: number, octets: number, at: number): void;
-  /**
-   * A request is invalid. Reports its head if that was complete, the octets that were not decoded, and their offset from
-   * the message's first octet.
-   */
+  /** An invalid request: its head if that was complete, the octets not decoded, and their offset in the message. */
   refused?(connection: number, error: HttpError, head: string, rest: Uint8Array, position: number): void;
   /** A request that was received, at least in part, is not answered: its connection ends. Reports the same of it. */
   abandoned?(connection: number, head: string, rest: Uint8Array, position: number): void;
@@ -110,10 +107,7 @@ export class Pool<Thing> {
   }
 }
 
-/**
- * A number of octets shared by the content being received, the responses that clients have not read, and what the service
- * keeps for them.
- */
+/** Octets shared by content being received, responses not yet read, and what the service keeps for them. */
 export class Budget {
   /** Called where octets are short: frees some, and returns whether there were any. */
   reclaim: () => boolean = () => false;

@@ -183,10 +183,7 @@ export class ExchangeLog extends Exchanges<OpenExchange> {
   }
 }
 
-/**
- * Returns method and target of a request with its head or, if that is not complete, the octets that came of it; none if
- * they end before the fault, which is at an offset.
- */
+/** The request line, of a complete head or of what came of it; none if that ends before the fault at `offset`. */
 function requestLine(head: string, rest: Uint8Array, offset = Infinity): { method?: string; target?: string } {
   const text = head === "" ? octetString(rest) : head;
   const [, line, method, target] = /^((?:\r\n)?([!-~]+) ([!-~]+)) HTTP\/\d\.\d\r?\n/.exec(text) ?? [];

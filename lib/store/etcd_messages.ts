@@ -33,7 +33,6 @@ export interface RangeAnswer {
   readonly count?: string;
 }
 
-/** The answer to one operation of a transaction. */
 export interface OperationAnswer {
   readonly response_range?: RangeAnswer;
   /** With the key's previous value after {@linkcode replace}. */
@@ -224,10 +223,7 @@ export function guardsHold([marker, meta]: readonly OperationAnswer[], { revisio
   return written === revision && decode(meta.response_range!.kvs?.[0].value) === String(base);
 }
 
-/**
- * Returns a transaction with writes of different rows. It writes the marker only if it writes or removes a row, because
- * the revision of the latest marker is the table's.
- */
+/** Writes different rows, and the marker only if a row changes, because the latest marker's revision is the table's. */
 export function batchRequest(writes: readonly RowWrite[], context: BatchContext): string {
   const { marker, value, base } = context;
   const mark = put(marker, value);

@@ -46,7 +46,6 @@ interface Sent {
   readonly base: number;
 }
 
-/** Writes a table, with a marker of its own. */
 export class EtcdWriter {
   readonly #marker: string;
   readonly #batches: Batches<WaitingWrite>;

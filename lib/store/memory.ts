@@ -104,10 +104,7 @@ export class MemoryStore implements Store {
     return this.#snapshots.snapshot({ segments, total: this.#size, revision: this.#revision }, ended);
   }
 
-  /**
-   * Counts the memory that only snapshots hold as a part of shared memory. Where that is short, the slowest snapshots are
-   * ended, and the operator gets a line.
-   */
+  /** Counts what only snapshots hold as shared: where memory is short, the slowest end, and the operator is told. */
   share(memory: SharedMemory, note: (line: string) => void): void {
     this.#snapshots.memory = memory;
     const others = memory.reclaim;
@@ -133,7 +130,6 @@ export class MemoryStore implements Store {
     return segment === undefined ? "being inserted" : { segment, place: position % SEGMENT_ROWS };
   }
 
-  /** Appends a new row to the table. */
   #append(name: string, content: Content, version: number): void {
     if (!this.#last?.hasRoom(content.length)) this.#publish(new Segment(++this.#lastId, this.#snapshots));
     // A name that is a slice would keep the text of a whole request in memory. Whoever reads many rows has names of
@@ -146,7 +142,6 @@ export class MemoryStore implements Store {
     this.#segments.set(segment.id, this.#last = segment);
   }
 
-  /** Writes a row to the end of a segment. */
   #put(segment: Segment, name: string, content: Content, version: number): void {
     this.#shardOf(name).set(name, segment.id * SEGMENT_ROWS + segment.rows);
     segment.put(segment.rows, content, version);
@@ -205,7 +200,6 @@ export class MemoryStore implements Store {
     }
   }
 
-  /** Forgets rows that will not be part of the table. */
   async #freeNames(staged: readonly Segment[]): Promise<void> {
     for (const segment of staged) {
       for (const place of segment.places()) {

@@ -53,7 +53,6 @@ const LOG_PAUSE_MS = 50;
 /** Rows that are handed over part by part. */
 type Parts = AsyncIterable<readonly NewRow[]>;
 
-/** A write that waits for its transaction, or for its end. */
 interface WaitingWrite extends PromiseWithResolvers<WriteResult> {
   readonly write: Write;
   /** The rows of an insertion that has a transaction of its own. */
@@ -313,7 +312,6 @@ export class SqliteStore implements Store {
     return waiting.promise;
   }
 
-  /** Has writes performed in one transaction. */
   async #perform(batch: readonly WaitingWrite[]): Promise<void> {
     let reply: BatchReply;
     try {
@@ -338,7 +336,6 @@ export class SqliteStore implements Store {
     });
   }
 
-  /** Has rows inserted while they are read. */
   async #handOver({ write: { expected }, reject }: WaitingWrite, parts: Parts): Promise<BatchReply> {
     const writer = this.#writer!;
     writer.call("begin", expected).catch(() => {});

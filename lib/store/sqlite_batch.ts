@@ -34,7 +34,6 @@ export function isFailure(result: WriteResult): result is WriteFailure {
   return typeof result === "object" && "fault" in result;
 }
 
-/** Writes to the file through one connection. */
 export class BatchRunner {
   readonly #sql;
   #state: TableState = { revision: 0, total: 0, longest: 0 };
@@ -76,10 +75,7 @@ export class BatchRunner {
     return wrote;
   }
 
-  /**
-   * Performs writes in one transaction, and returns once it is synced to disk. If the disk has no room for all, each
-   * write gets a transaction of its own, so that as few as possible fail.
-   */
+  /** Writes in one transaction, synced to disk; on a full disk each in its own, so that as few as possible fail. */
   run(writes: readonly Write[]): WriteResult[] {
     try {
       return this.#inOne(writes);
@@ -240,7 +236,6 @@ export class BatchRunner {
     return true;
   }
 
-  /** Records that a row was written. */
   #note(name: string, json: string): void {
     this.#state.revision++;
     this.#state.longest = Math.max(this.#state.longest, name.length + json.length);

@@ -24,7 +24,6 @@ const APPLICATION_ID = 0x77697265;
 /** The newest format (`PRAGMA user_version`). */
 const FORMAT = 1;
 
-/** Makes an empty file one of this format. */
 function create(database: DatabaseSync): void {
   database.exec(`
     CREATE TABLE rows (
@@ -48,7 +47,6 @@ function create(database: DatabaseSync): void {
 /** The messages of SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGE = /disk image is malformed|malformed database|file is not a database/;
 
-/** The properties of the whole table. */
 export interface TableState {
   revision: number;
   total: number;

@@ -98,7 +98,6 @@ class ReadTransaction {
   }
 }
 
-/** The snapshots of one file. */
 export class SnapshotPool {
   /** By revision, the oldest first. */
   readonly #open = new Map<number, ReadTransaction>();

@@ -1,7 +1,4 @@
-/**
- * The content of a bulk POST, read row by row: one JSON object with rows as members, or one such object a line, with a
- * row each.
- */
+/** The content of a bulk POST: one JSON object with rows as members, or one such object a line, with a row each. */
 
 import { octetString } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";

@@ -182,7 +182,6 @@ function streamOf(
   return { [Symbol.asyncIterator]: () => iterator };
 }
 
-/** Returns the matching rows of the requested page, in the requested order. */
 async function selectedRows(
   snapshot: Snapshot,
   query: ListingQuery,
@@ -218,7 +217,6 @@ async function selectedRows(
   return { total, content: listed.end() };
 }
 
-/** Yields the rows from `first` to before `end`, as pieces of the listing. */
 async function* selectionPieces(
   pages: AsyncGenerator<StoredRows>,
   first: number,
@@ -258,10 +256,7 @@ async function sortedRows(
   return { total, content, reaches };
 }
 
-/**
- * Returns links to the neighbouring pages, as relative references with the query's other parameters (RFC 8288 §3). None
- * leads to a refusal.
- */
+/** Relative references with the query's other parameters (RFC 8288 §3). None leads to a refusal. */
 function pageLinks(query: string, page: PageRequest, { total, reaches = () => true }: Listing): FieldLine[] {
   const others = query.split("&").filter((parameter) =>
     parameter !== "" && !new URLSearchParams(parameter).has("_page")

@@ -1,7 +1,4 @@
-/**
- * Merge patches (RFC 7396), applied to text: members that a patch does not name are copied unseen, so that a small
- * patch of a large row costs little.
- */
+/** Merge patches (RFC 7396) of text: what a patch does not name is copied unseen, so a small patch costs little. */
 
 import { Buffer } from "node:buffer";
 import { ByteBuffer, octetString } from "../bytes.ts";

@@ -25,7 +25,6 @@ import { type Field, fieldOf, type RowTest } from "./stored_rows.ts";
 /** Rows per page, unless the query says otherwise. */
 const DEFAULT_PER_PAGE = 10;
 
-/** A field to sort by. */
 export interface SortKey {
   readonly field: Field;
   /** Whether the largest comes first. */

@@ -248,10 +248,7 @@ export function allow(methods: readonly string[], hints: readonly FieldLine[]): 
   return response(204, undefined, undefined, [["Allow", methods.join(", ")], ...hints]);
 }
 
-/**
- * Returns the field of OPTIONS responses that names the fields of rows, as in `--fields`: other than ASCII is
- * percent-encoded, and so is the percent sign. There is none for a long list.
- */
+/** The fields of rows as in `--fields`; other than ASCII, and `%`, percent-encoded. None for a long list. */
 export function rowFieldsLine(schema: RowSchema): FieldLine[] {
   const value = schema.toString().toWellFormed().replace(/[^ -$&-~]+/g, encodeURIComponent);
   return value.length > MAX_ROW_FIELDS_LINE_BYTES ? [] : [["Row-Fields", value]];

@@ -250,10 +250,7 @@ export function tooManyFor(schema: RowSchema, members: number): TextProblem | un
   return { field: "*", detail: `has the fields ${schema}, saw ${members} members and elements` };
 }
 
-/**
- * Returns a scanner at the start of the content's JSON text, which must be UTF-8. A parser may ignore a byte order mark
- * instead of treating it as an error (RFC 8259 §8.1).
- */
+/** A scanner of content, which must be UTF-8; a byte order mark before it may be ignored (RFC 8259 §8.1). */
 export function scannerOf(content: Uint8Array): JsonScanner {
   if (!isUtf8(content)) throw new HttpError(400, "The content is not UTF-8", { rule: "RFC 8259 §8.1" });
   const scanner = new JsonScanner(content);
@@ -356,7 +353,6 @@ function stringEnd(bytes: Uint8Array, quote: number): number {
   }
 }
 
-/** Whether an octet is a digit, sign, point or letter of a number. */
 function isInNumber(byte: number): boolean {
   return isDigit(byte) || byte === MINUS || byte === 0x2b || byte === 0x2e || (byte | 0x20) === 0x65;
 }

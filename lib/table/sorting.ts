@@ -124,10 +124,7 @@ export async function sortInTurns(
 /** Bytes of all sorted listings that are being sent. */
 let sentBytes = 0;
 
-/**
- * Reserves memory for a sorted listing while it is sent, and returns a function that releases it. Throws a 503 if slow
- * clients hold too much already.
- */
+/** Reserves memory for a sorted listing; returns its release. Throws a 503 if slow clients hold too much already. */
 export function holdSorted(bytes: number): () => void {
   if (sentBytes + bytes > MAX_SENT_SORTED_BYTES) {
     throw new HttpError(503, "Too many sorted listings are being sent: try again soon", {
@@ -181,12 +178,10 @@ export class HeldRows {
     return size;
   }
 
-  /** Adds the current row of a page. */
   add(page: StoredRows): void {
     this.#add(page, (k) => page.value(this.keys[k].field));
   }
 
-  /** Adds a copy of another holder's row. */
   copy(from: HeldRows, index: number): void {
     const bytes = from.#bufferAt(from.#places[index]);
     const start = from.#places[index] % BUFFER_BYTES;

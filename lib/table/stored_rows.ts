@@ -177,7 +177,6 @@ function hasEscape(bytes: Uint8Array, start: number, end: number): boolean {
   return false;
 }
 
-/** Returns the end of the string that starts at this quote. */
 function stringEnd(bytes: Uint8Array, quote: number): number {
   for (let at = quote + 1; at < bytes.length; at++) {
     if (bytes[at] === QUOTE) return at + 1;
@@ -186,7 +185,6 @@ function stringEnd(bytes: Uint8Array, quote: number): number {
   throw notJson(quote);
 }
 
-/** Returns the end of the value that starts here. */
 function valueEnd(bytes: Uint8Array, start: number): number {
   let depth = 0;
   for (let at = start; at < bytes.length;) {
@@ -219,7 +217,6 @@ function isWithin(byte: number): boolean {
   return byte > SPACE && byte !== COMMA && byte !== CLOSE_BRACE && byte !== CLOSE_BRACKET;
 }
 
-/** Creates the error for what another program has stored. */
 function notJson(octet: number): TypeError {
   return new TypeError(`What is stored is not JSON at octet ${octet} of a page`);
 }

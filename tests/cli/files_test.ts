@@ -87,6 +87,6 @@ Deno.test("certificates are accepted if all of them are valid", async () => {
     await assert.rejects(read(text), /^Error: --cacert \S+: expected certificates in PEM, saw none$/);
   }
   const broken = PEM.replace(/\n[A-Za-z0-9+/]{20}/, "\nAAAAAAAAAAAAAAAAAAAA");
-  await assert.rejects(read(broken), /^Error: --cacert \S+: the certificate cannot be read: /);
-  await assert.rejects(read(PEM + broken), /: certificate 2 cannot be read: /);
+  await assert.rejects(read(broken), /^Error: --cacert \S+: the certificate is damaged \(/);
+  await assert.rejects(read(PEM + broken), /: certificate 2 is damaged \(/);
 });

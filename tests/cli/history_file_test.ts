@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { HistoryFile } from "../../lib/cli/files.ts";
+import { openHistory } from "../../lib/cli/files.ts";
 import { Failure } from "../../lib/cli/values.ts";
-import { MAX_HISTORY_BYTES, MAX_HISTORY_LINES } from "../../lib/limits.ts";
+import { MAX_FLAG_FILE_BYTES, MAX_HISTORY_LINES } from "../../lib/limits.ts";
 import { TempFolder } from "../support.ts";
 
 const NEVER = (line: string) => assert.fail(line);
@@ -10,12 +10,12 @@ Deno.test("lines are saved for the next session, except those that begin with a 
   using folder = new TempFolder();
   const name = folder.file("history");
   {
-    using history = await HistoryFile.open(name, NEVER);
+    using history = await openHistory(name, NEVER);
     assert.deepEqual(history.lines, []);
     const left = ["", "  ", " get secret"];
     for (const line of ["get all", ...left, "post 핑 {}", "get authors"]) history.add(line);
   }
-  using history = await HistoryFile.open(name, NEVER);
+  using history = await openHistory(name, NEVER);
   assert.deepEqual(history.lines, ["get all", "post 핑 {}", "get authors"]);
   if (Deno.build.os !== "windows") assert.equal((await Deno.stat(name)).mode! & 0o777, 0o600);
 });
@@ -26,7 +26,7 @@ Deno.test("if there are too many lines, the newest are kept, also in the file", 
   const lines = Array.from({ length: MAX_HISTORY_LINES + 1 }, (_, i) => `get ${i}`);
   await Deno.writeTextFile(name, lines.map((line) => `${line}\r\n`).join(""));
   {
-    using history = await HistoryFile.open(name, NEVER);
+    using history = await openHistory(name, NEVER);
     assert.deepEqual(history.lines, lines.slice(1));
     history.add("get last");
   }
@@ -37,19 +37,19 @@ Deno.test("if there are too many lines, the newest are kept, also in the file", 
 Deno.test("a file that is too large or missing is refused with its name", async () => {
   using folder = new TempFolder();
   const name = folder.file("history");
-  await Deno.writeTextFile(name, "x".repeat(MAX_HISTORY_BYTES));
-  (await HistoryFile.open(name, NEVER))[Symbol.dispose]();
+  await Deno.writeTextFile(name, "x".repeat(MAX_FLAG_FILE_BYTES));
+  (await openHistory(name, NEVER))[Symbol.dispose]();
   await Deno.writeTextFile(name, "x", { append: true });
-  await assert.rejects(HistoryFile.open(name, NEVER), (error) => {
+  await assert.rejects(openHistory(name, NEVER), (error) => {
     return error instanceof Failure && /^--history \S+: the file has more than the 1048576 octets/.test(error.message);
   });
-  await assert.rejects(HistoryFile.open(folder.path, NEVER), /^Error: --history \S+: /);
+  await assert.rejects(openHistory(folder.path, NEVER), /^Error: --history \S+: /);
 });
 
 Deno.test("a failure to save the history is reported once, and the prompt goes on", async () => {
   using folder = new TempFolder();
   const told: string[] = [];
-  const history = await HistoryFile.open(folder.file("history"), (line) => told.push(line));
+  const history = await openHistory(folder.file("history"), (line) => told.push(line));
   history[Symbol.dispose]();
   history.add("get a");
   history.add("get b");
@@ -68,12 +68,12 @@ Deno.test({
     await Deno.writeTextFile(name, "get a\n");
     for (const mode of [0o644, 0o640, 0o602]) {
       await Deno.chmod(name, mode);
-      using history = await HistoryFile.open(name, NEVER);
+      using history = await openHistory(name, NEVER);
       assert.deepEqual(history.lines, ["get a"]);
       assert.equal((await Deno.stat(name)).mode! & 0o777, 0o600);
     }
     const { mode } = await Deno.stat("/dev/null");
-    (await HistoryFile.open("/dev/null", NEVER))[Symbol.dispose]();
+    (await openHistory("/dev/null", NEVER))[Symbol.dispose]();
     assert.equal((await Deno.stat("/dev/null")).mode, mode);
   },
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
-import { Fields, FieldSection } from "../../lib/http/fields.ts";
+import { type Fields, FieldSection } from "../../lib/http/fields.ts";
 import { readFraming, readHost, readPersistence, refuseForbiddenTrailers } from "../../lib/http/framing.ts";
 import { wireOctets } from "../wire_cases.ts";
 
@@ -10,7 +10,7 @@ function fieldsOf(...lines: string[]): Fields {
   const section = new FieldSection();
   section.reset(0);
   section.scan(wireOctets(text), 0, text.length, { maxBytes: 1000, maxLines: 10, name: "header section" });
-  return new Fields(text, section.spans, section.nameLengths);
+  return section.fields(text);
 }
 
 function statusOf(work: () => unknown): number {

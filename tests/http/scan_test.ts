@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { FaultCode } from "../../lib/http/causes.ts";
-import { HttpError } from "../../lib/http/error.ts";
 import { MORE, nameOctet, scanLineEnd } from "../../lib/http/scan.ts";
 import { wireOctets } from "../wire_cases.ts";
 
@@ -27,7 +26,7 @@ for (const [text, fault, message] of wrong) {
     const bytes = wireOctets(text);
     assert.throws(
       () => scanLineEnd(bytes, 0, bytes.length, "it", "after-version"),
-      new HttpError(400, message, { fault, rule: "RFC 9112 §2.2", offset: 0 }),
+      { name: "HttpError", status: 400, message, fault, rule: "RFC 9112 §2.2", offset: 0 },
     );
   });
 }

@@ -8,7 +8,7 @@ Deno.test("the ends of a request line's parts are found", () => {
   const text = "..GET /a?b HTTP/1.0\r\nHost";
   const bytes = wireOctets(text);
   const line = new StartLine(REQUEST_LIMITS);
-  assert.equal(line.scanRequest(bytes, 2, bytes.length), text.indexOf("Host"));
+  assert.equal(line.scan("request", bytes, 2, bytes.length), text.indexOf("Host"));
   assert.equal(text.slice(2, 2 + line.firstEnd), "GET");
   assert.equal(text.slice(2 + line.firstEnd + 1, 2 + line.secondEnd), "/a?b");
   assert.equal(line.minor, 0);
@@ -18,7 +18,7 @@ Deno.test("the ends of a status line's parts are found", () => {
   const text = "HTTP/1.1 404 Not Found\r\n";
   const bytes = wireOctets(text);
   const line = new StartLine(REQUEST_LIMITS);
-  assert.equal(line.scanStatus(bytes, 0, bytes.length), text.length);
+  assert.equal(line.scan("response", bytes, 0, bytes.length), text.length);
   assert.equal(text.slice(0, line.firstEnd), "HTTP/1.1");
   assert.equal(text.slice(line.firstEnd + 1, line.firstEnd + 4), "404");
   assert.equal(text.slice(line.secondEnd), "Not Found\r\n");
@@ -29,15 +29,15 @@ Deno.test("an incomplete line needs more bytes", () => {
   const request = wireOctets("GET /%41 HTTP/1.1\r\n");
   const status = wireOctets("HTTP/1.1 200 OK\r\n");
   const line = new StartLine(REQUEST_LIMITS);
-  for (let end = 0; end < request.length; end++) assert.equal(line.scanRequest(request, 0, end), MORE);
-  for (let end = 0; end < status.length; end++) assert.equal(line.scanStatus(status, 0, end), MORE);
+  for (let end = 0; end < request.length; end++) assert.equal(line.scan("request", request, 0, end), MORE);
+  for (let end = 0; end < status.length; end++) assert.equal(line.scan("response", status, 0, end), MORE);
 });
 
 for (const [text, byte, offset] of [["%x1", "x", 5], ["%1x", "x", 6], ["%41%4", " ", 9]] as const) {
   Deno.test(`the target ${text} is refused at its first octet that is no hexadecimal digit`, () => {
     const bytes = wireOctets(`GET ${text} HTTP/1.1\r\n`);
     const seen = byte === " " ? "SP" : JSON.stringify(byte);
-    assert.throws(() => new StartLine(REQUEST_LIMITS).scanRequest(bytes, 0, bytes.length), {
+    assert.throws(() => new StartLine(REQUEST_LIMITS).scan("request", bytes, 0, bytes.length), {
       status: 400,
       message: `Expected a hexadecimal digit after % in the target, saw ${seen}`,
       offset,
@@ -66,9 +66,9 @@ for (const [target, outcome] of targets) {
     const bytes = wireOctets(`GET ${target}`);
     const line = new StartLine({ ...REQUEST_LIMITS, maxTargetBytes: 6 });
     if (typeof outcome === "number") {
-      assert.throws(() => line.scanRequest(bytes, 0, bytes.length), { status: outcome, offset: 10 });
+      assert.throws(() => line.scan("request", bytes, 0, bytes.length), { status: outcome, offset: 10 });
     } else {
-      assert.equal(line.scanRequest(bytes, 0, bytes.length), MORE);
+      assert.equal(line.scan("request", bytes, 0, bytes.length), MORE);
       assert.equal(line.secondEnd > 0, outcome === "fits");
     }
   });

@@ -81,7 +81,7 @@ function fieldsOf(lines: Record<string, string>): Fields {
   const section = new FieldSection();
   section.reset(0);
   section.scan(wireOctets(text), 0, text.length, { maxBytes: 10_000, maxLines: 10, name: "header section" });
-  return new Fields(text, section.spans);
+  return section.fields(text);
 }
 
 function outcome(method: string, lines: Record<string, string>, version: number | undefined): number {

@@ -10,7 +10,6 @@ import { Flow, type ReassemblyBudget, SEGMENT_BYTES } from "./reassembly.ts";
 
 type PacketFacts = Pick<Packet, "number" | "time" | "cut"> & Partial<Pick<Packet, "comment">>;
 
-/** What a connection needs from its reader. */
 export interface ConnectionContext {
   readonly budget: ReassemblyBudget;
   /** Whether packets from one endpoint to another may have been left out. */
@@ -39,7 +38,6 @@ const CALL = /^((?:read|write) \d+): \d+ octets?(?:, from octet (\d+) on)?$/;
 const ENCRYPTED = /; what follows was encrypted by TLS$/;
 const RELAYED = /; from a relay to its server(?:$|;)/;
 
-/** A reset that may end the connection. */
 interface Reset {
   readonly packet: PacketFacts;
   readonly by: Side;

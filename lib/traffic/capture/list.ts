@@ -201,7 +201,6 @@ class ListedConnection {
     this.#add(line);
   }
 
-  /** Makes the line of an exchange of which nothing more will come. */
   #finish(exchange: Exchange): void {
     const line = this.#open.get(exchange);
     if (line !== undefined) line.text = line.make(true);

@@ -93,10 +93,7 @@ export abstract class PacketFile {
     this.#skipped += Math.max(0, at - data.length) - skipped;
   }
 
-  /**
-   * Reads the block at an offset of the data. Returns its length, which may be greater than that of the data if the block
-   * is of no interest; 0 if more bytes are needed.
-   */
+  /** Reads the block at an offset. Returns its length, beyond the data if it is skipped; 0 if more bytes are needed. */
   protected abstract block(data: Uint8Array, view: DataView, at: number): number;
 
   /** Emits a packet that had `sent` octets. */

@@ -31,7 +31,6 @@ export const IPV6_HEADER_OCTETS = 40;
 export const TCP_HEADER_OCTETS = 20;
 const MSS_OPTION_OCTETS = 4;
 
-/** Makes a packet with correct checksums. */
 export function packetOf({ from, to, sequence, acknowledged, flags }: SegmentHeader, octets: Uint8Array): Uint8Array {
   const [source, destination] = [addressBytes(from), addressBytes(to)];
   const isIpv4 = source.length === 4;

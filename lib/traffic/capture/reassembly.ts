@@ -113,10 +113,7 @@ export class Flow<P> {
     this.#advance(packet);
   }
 
-  /**
-   * Receives an acknowledgment by the other side: what is missing before it will not come any more. One far beyond what
-   * was sent is of another connection, and proves nothing.
-   */
+  /** What is missing before it will not come any more. One far beyond what was sent is another connection's. */
   acknowledge(sequence: number, packet: P): void {
     if (this.#ended) return;
     this.start(sequence);

@@ -85,7 +85,6 @@ export class LastExchange {
     this.each = each;
   }
 
-  /** Starts an exchange and forgets the last one. */
   begin(): void {
     this.#explainer = new Explainer();
     this.#kept = [];

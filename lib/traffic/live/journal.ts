@@ -97,10 +97,7 @@ export class Journal {
     if (event.kind === "opened") this.#join(live);
   };
 
-  /**
-   * Receives what the table did for an exchange: rows under their names as JSON, or one of this name; without content
-   * there is none.
-   */
+  /** Rows under their names as JSON, or one of this name; without content there is none. */
   readonly receiveReport = (
     { connection, exchange }: { readonly connection: number; readonly exchange: number },
     { name, content, how }: { readonly name?: string; readonly content?: string | Uint8Array; readonly how: string },

@@ -69,10 +69,7 @@ const CONTINUE = 100;
 /** A tag of fewer characters may occur in content by chance. */
 const LEAST_TAG_CHARACTERS = 6;
 
-/**
- * The entity tags of a replay, each with the recorded one. Content may name a tag, as the problem document of a 412
- * does, and each run has other tags.
- */
+/** A replay's entity tags, each with the recorded one: each run has others, which content may name, as a 412's does. */
 export class EntityTags {
   readonly #recorded = new Map<string, string>();
 
@@ -125,10 +122,7 @@ export function statusText({ status, reason }: Pick<Answer, "status" | "reason">
   return reason === "" ? String(status) : `${status} ${reason}`;
 }
 
-/**
- * A server may leave out a 100 (Continue) if content arrives first (RFC 9110 §10.1.1), so it is compared only if the
- * client had waited for it.
- */
+/** A 100 (Continue) may be left out if content comes first (RFC 9110 §10.1.1): compared only if it was waited for. */
 function continueDifference(recorded: readonly Interim[], now: readonly Interim[]): Difference[] {
   const isAwaited = recorded.some(({ status, awaited }) => status === CONTINUE && awaited);
   if (!isAwaited || now.some(({ status }) => status === CONTINUE)) return [];

@@ -1,7 +1,4 @@
-/**
- * Turns a recording into a script: finds the connections that carry HTTP, then the client's steps in recorded order, and
- * the pauses before them.
- */
+/** Turns a recording into a script: which connections carry HTTP, and the client's steps with their pauses. */
 
 import type { Endpoint } from "../../address.ts";
 import { Beginning } from "../../exchange.ts";

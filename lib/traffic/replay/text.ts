@@ -111,7 +111,6 @@ export function beyondText(connection: number): string {
   return `${nameOf(connection)}: no longer HTTP after its last exchange, so what follows is sent and not compared`;
 }
 
-/** Formats that the server closed a connection that stays open in the recording. */
 export function endedText(connection: number): string {
   return `${nameOf(connection)}: differs\n    recorded: stays open\n    now:      ends, without having said so`;
 }
