@@ -24,6 +24,7 @@ import {
   realPath,
   storeError,
   type TableState,
+  unlockFile,
 } from "./sqlite_file.ts";
 import { fitsOnePortion, largestNumber, SnapshotPool } from "./sqlite_snapshots.ts";
 import {
@@ -194,7 +195,8 @@ export class SqliteStore implements Store {
       else if (prepared.damage === undefined) await store.#startWriter();
       return store;
     } catch (error) {
-      await (store ?? lock)?.close();
+      if (store !== undefined) await store.close();
+      else if (lock !== undefined) await unlockFile(lock);
       throw openingError(error, path);
     }
   }
@@ -255,7 +257,7 @@ export class SqliteStore implements Store {
     // A thread that has failed cannot even be closed.
     await this.#writer?.call("close").catch(() => {});
     this.#writer?.terminate();
-    this.#lock?.close();
+    if (this.#lock !== undefined) await unlockFile(this.#lock);
   }
 
   #read<T>(query: () => T): T {

@@ -107,6 +107,18 @@ export async function lockFile(file: string): Promise<Deno.FsFile> {
 }
 
 /**
+ * Gives a lock back. Closing it is not enough: a process that is being started has a copy of every descriptor until it
+ * runs its program, and a lock stays for as long as a copy of its descriptor does.
+ */
+export async function unlockFile(lock: Deno.FsFile): Promise<void> {
+  try {
+    await lock.unlock();
+  } finally {
+    lock.close();
+  }
+}
+
+/**
  * Opens the file. Commits are synced to disk, and readers do not wait for the writer (WAL).
  *
  * @param readOnly Whether nothing is changed: neither its rows nor how it is kept.
