@@ -104,7 +104,7 @@ export class Chromium implements AsyncDisposable {
     const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
     const tab = new Tab(this, sessionId, targetId);
     this.#tabs.set(sessionId, tab);
-    for (const domain of ["Page", "Runtime", "Log", "Network"]) await tab.send(`${domain}.enable`);
+    for (const domain of ["Page", "Runtime", "Log"]) await tab.send(`${domain}.enable`);
     await tab.resize(width, height);
     await tab.go(url);
     return tab;
