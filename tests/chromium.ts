@@ -6,12 +6,23 @@ import { TempFolder, until } from "./support.ts";
 
 const FLAGS = [
   "--headless=new",
+  "--kiosk",
   "--no-sandbox",
   "--disable-quic",
   "--no-first-run",
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  "--disable-extensions",
+  `--disable-features=${
+    [
+      // What nobody sees here, and takes as long to draw as the page.
+      ...["WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "InitialWebUI", "WebUIReloadButton"],
+      // A tab keeps its process.
+      ...["BackForwardCache", "ProactivelySwapBrowsingInstance", "RenderDocument", "SpareRendererForSitePerProcess"],
+      ...["HttpsUpgrades", "MediaRouter", "OptimizationHints", "PaintHolding", "Translate"],
+    ].join()
+  }`,
   "--remote-debugging-port=0",
 ];
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
@@ -42,6 +53,8 @@ export class Chromium implements AsyncDisposable {
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, { resolve: (result: Json) => void; reject: (error: Error) => void }>();
   readonly #tabs = new Map<string, Tab>();
+  /** The empty tabs, by their targets: to load a page in one costs less than to open another. */
+  readonly #idle: string[] = [];
   #lastId = 0;
 
   private constructor(folder: TempFolder, child: Deno.ChildProcess, socket: WebSocket) {
@@ -78,19 +91,33 @@ export class Chromium implements AsyncDisposable {
       socket.onopen = resolve;
       socket.onerror = reject;
     });
-    return new Chromium(folder, child, socket);
+    const browser = new Chromium(folder, child, socket);
+    const { targetInfos } = await browser.send("Target.getTargets");
+    for (const { type, targetId } of targetInfos) if (type === "page") browser.#idle.push(targetId);
+    return browser;
   }
 
   /** Opens a tab. */
   async open(url: string, width = 1280, height = 800): Promise<Tab> {
-    const { targetId } = await this.send("Target.createTarget", { url: "about:blank" });
+    const targetId: string = this.#idle.pop() ??
+      (await this.send("Target.createTarget", { url: "about:blank" })).targetId;
     const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
     const tab = new Tab(this, sessionId, targetId);
     this.#tabs.set(sessionId, tab);
-    for (const domain of ["Page", "Runtime", "Log", "Network"]) await tab.send(`${domain}.enable`);
+    for (const domain of ["Page", "Runtime", "Log"]) await tab.send(`${domain}.enable`);
     await tab.resize(width, height);
     await tab.go(url);
     return tab;
+  }
+
+  /** Takes a tab's page away, and with its session all that was set for it. */
+  async release(targetId: string, sessionId: string): Promise<void> {
+    const tab = this.#tabs.get(sessionId)!;
+    await tab.go("about:blank");
+    await tab.send("Page.resetNavigationHistory");
+    await this.send("Target.detachFromTarget", { sessionId });
+    this.#tabs.delete(sessionId);
+    this.#idle.push(targetId);
   }
 
   /** Sends a command of the protocol. */
@@ -242,8 +269,8 @@ export class Tab {
     return Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
   }
 
-  /** Closes the tab. */
+  /** Closes the tab's page. */
   async close(): Promise<void> {
-    await this.#browser.send("Target.closeTarget", { targetId: this.#target });
+    await this.#browser.release(this.#target, this.#session);
   }
 }

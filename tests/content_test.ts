@@ -204,11 +204,12 @@ for (const [type, content, expected] of texts) {
 }
 
 Deno.test("content is escaped and written in small pieces, coded or not", async () => {
-  const escapes = new Uint8Array(MAX_DECODED_SHOWN_BYTES + 1).fill(0x1b);
+  const escapes = new Uint8Array(MAX_HELD_CONTENT_OCTETS + 1).fill(0x1b);
+  const decoded = new Uint8Array(MAX_DECODED_SHOWN_BYTES + 1).fill(0x1b);
   const json = encode(JSON.stringify(Array(200_000).fill(0)));
   const contents: [Uint8Array, Partial<ContentViewOptions>][] = [
     [escapes, { type: "text/plain" }],
-    [await coded(escapes, "gzip"), { type: "text/plain", coding: "gzip" }],
+    [await coded(decoded, "gzip"), { type: "text/plain", coding: "gzip" }],
     [escapes, {}],
     [json, {}],
   ];

@@ -9,7 +9,7 @@ if (ETCD_MISSING !== undefined) {
   console.error(ETCD_MISSING);
   Deno.exit(1);
 }
-const nodes = await EtcdNodes.start();
+const nodes = await EtcdNodes.start({ syncs: true });
 Deno.addSignalListener("SIGINT", async () => {
   await nodes[Symbol.asyncDispose]();
   Deno.exit(0);

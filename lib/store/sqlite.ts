@@ -12,6 +12,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { Batches } from "./batches.ts";
 import { isFailure, type PutResult, type Write, type WriteFailure, type WriteResult } from "./sqlite_batch.ts";
 import {
+  type FileLock,
   IS_OBJECT,
   leastVersion,
   lockFile,
@@ -131,7 +132,7 @@ export class SqliteStore implements Store {
     private readonly file: string,
     { name, damage, isChecked }: PreparedFile,
     private readonly note: (line: string) => void,
-    private readonly lock: Deno.FsFile | undefined,
+    private readonly lock: FileLock | undefined,
   ) {
     this.#reader = openFile(name, true);
     this.#query = {
@@ -226,7 +227,7 @@ export class SqliteStore implements Store {
     // A thread that has failed cannot even be closed.
     await this.#writer?.call("close").catch(() => {});
     this.#writer?.terminate();
-    this.lock?.close();
+    await this.lock?.close();
   }
 
   #read<T>(query: () => T): T {

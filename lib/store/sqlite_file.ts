@@ -84,13 +84,19 @@ export async function realPath(file: string, links = 0): Promise<string> {
   }
 }
 
+export interface FileLock {
+  close(): Promise<void>;
+}
+
 /** Locks a file beside the store's for as long as the store is open. The system releases the lock even after a crash. */
-export async function lockFile(file: string): Promise<Deno.FsFile> {
+export async function lockFile(file: string): Promise<FileLock> {
   let lock: Deno.FsFile | undefined;
   try {
-    lock = await Deno.open(`${file}-lock`, { create: true, write: true });
+    const opened = lock = await Deno.open(`${file}-lock`, { create: true, write: true });
+    // Closing it does not release it while a process that is being started holds a copy of every descriptor.
+    const close = () => opened.unlock().finally(() => opened.close());
     // Some file systems cannot lock, and on Windows a folder can be opened, but not locked.
-    if (await lock.tryLock(true)) return lock;
+    if (await lock.tryLock(true)) return { close };
   } catch (error) {
     lock?.close();
     if (error instanceof Deno.errors.NotCapable) throw error;

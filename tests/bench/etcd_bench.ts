@@ -87,7 +87,7 @@ async function list(nodes: EtcdNodes): Promise<string> {
 
 const output = await Deno.makeTempFile({ prefix: "wiretable-bench-" });
 try {
-  await using nodes = await EtcdNodes.start();
+  await using nodes = await EtcdNodes.start({ syncs: true });
   console.log("| work | wiretable/s | p99 ms | one transaction each/s | p99 ms | wiretable to it |");
   console.log("| --- | ---: | ---: | ---: | ---: | ---: |");
   for (const method of METHODS.filter((method) => method.includes(flags.only))) {

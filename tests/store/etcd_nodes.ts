@@ -29,6 +29,8 @@ export interface NodesOptions {
   readonly args?: readonly string[];
   /** Whether the nodes speak TLS, and ask for a certificate, with those of the tests' own. */
   readonly tls?: boolean;
+  /** Whether the nodes wait for the disk, as they do outside of tests: none of these survives the loss of power. */
+  readonly syncs?: boolean;
 }
 
 /** Enough for the tests' insertions. */
@@ -81,7 +83,7 @@ export class EtcdNodes implements AsyncDisposable {
 
   /** Starts a node that does not run, with the data that it had. */
   launch(i: number): void {
-    const { args = LARGE_TRANSACTIONS, tls } = this.#options;
+    const { args = LARGE_TRANSACTIONS, tls, syncs = false } = this.#options;
     const secure = !tls ? [] : [
       ...["--cert-file", certificate("cert"), "--key-file", certificate("key")],
       ...["--client-cert-auth", "--trusted-ca-file", certificate("ca")],
@@ -93,6 +95,7 @@ export class EtcdNodes implements AsyncDisposable {
         ...["--listen-peer-urls", this.#peers[i], "--initial-advertise-peer-urls", this.#peers[i]],
         ...["--initial-cluster", this.#peers.map((url, n) => `n${n}=${url}`).join(), "--initial-cluster-state", "new"],
         ...["--log-level", "error", "--logger", "zap"],
+        ...(syncs ? [] : ["--unsafe-no-fsync"]),
         ...args,
         ...secure,
       ],
