@@ -37,7 +37,6 @@ export async function relay(options: RelayOptions): Promise<number> {
   const listening = await Listening.open(options, certificate);
   const { addr, outputs } = listening;
   if (await isOwn(endpoint, addr)) {
-    listening.close();
     const own = `${authorityOf(endpoint)} is the relay's own address`;
     throw new UsageError(`${own}: give the server's, or listen elsewhere with --port 9996`);
   }

@@ -5,7 +5,7 @@
  * The file is cut between rows into objects of some size, which are read as the content of a POST is.
  */
 
-import { ByteBuffer, counted, type Source, withoutMark } from "../bytes.ts";
+import { ByteBuffer, counted, readPieces, type Source, withoutMark } from "../bytes.ts";
 import { HttpError } from "../http_message.ts";
 import { isBlank } from "../json.ts";
 import { type NewRow, type Store, StoreError } from "../store.ts";
@@ -145,10 +145,8 @@ class RowCutter {
   }
 
   async *pieces(file: Source): AsyncGenerator<Piece> {
-    const buffer = new Uint8Array(PIECE_BYTES);
     let isFirst = true;
-    for (let count = await file.read(buffer); count !== null; count = await file.read(buffer)) {
-      const octets = buffer.subarray(0, count);
+    for await (const octets of readPieces(file, PIECE_BYTES)) {
       this.#scan(isFirst ? withoutMark(octets) : octets);
       isFirst = false;
       if (this.#ends.length > 0 && this.#content.length > PIECE_BYTES) yield this.#piece();
