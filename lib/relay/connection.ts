@@ -29,7 +29,7 @@ import { type HostChange, HostGate, type HostRule } from "./gate.ts";
 const TLS_START = 0x16;
 
 /** Receives what happens on connections. Octets are valid only during the call. */
-export interface RelayObserver extends Pick<Observer, "opened" | "closed"> {
+export interface RelayObserver extends Observer {
   /** Something happened to a message: the client's, or the server's. */
   exchange?(connection: number, event: ExchangeEvent): void;
   /** Messages are explained: only if that was asked for. */
@@ -49,7 +49,6 @@ export interface RelayConnectionOptions {
   /** How long to wait for an answer, in milliseconds; by default without end. */
   readonly answerMs?: number;
   readonly explains: boolean;
-  readonly observer: RelayObserver;
   /** Resolves once there is room for a recording; `undefined` if there is. */
   readonly room?: () => Promise<void> | undefined;
 }
@@ -57,6 +56,7 @@ export interface RelayConnectionOptions {
 /** A connection of a client, and the one to the server. */
 export class RelayConnection extends AcceptedConnection {
   readonly #options: RelayConnectionOptions;
+  readonly #observer: RelayObserver;
   readonly #pairing: Pairing;
   readonly #explainer?: Explainer;
   readonly #gate: HostGate;
@@ -81,10 +81,11 @@ export class RelayConnection extends AcceptedConnection {
   constructor(connection: number, client: Socket, context: ServerContext, options: RelayConnectionOptions) {
     super(connection, client, context);
     this.#options = options;
+    this.#observer = context.observer;
     const listener = (event: ExchangeEvent) => this.#receiveEvent(event);
     if (options.explains) this.#explainer = new Explainer({ listener });
     this.#pairing = this.#explainer?.pairing ?? new Pairing(listener);
-    this.#gate = new HostGate(this.#pairing, options.rule, (change) => options.observer.changed?.(connection, change));
+    this.#gate = new HostGate(this.#pairing, options.rule, (change) => this.#observer.changed?.(connection, change));
   }
 
   override async serve(refusal?: HttpError): Promise<void> {
@@ -161,7 +162,7 @@ export class RelayConnection extends AcceptedConnection {
     if (server !== undefined && !this.closed) {
       try {
         await writeAll(server, octets);
-        this.#options.observer.passed?.(this.connection, "request", octets.length);
+        this.#observer.passed?.(this.connection, "request", octets.length);
       } catch (error) {
         // What the server has sent before it closed is still passed on.
         if (!this.closed && !isDisconnect(error)) throw error;
@@ -209,7 +210,7 @@ export class RelayConnection extends AcceptedConnection {
         this.#isWriting = true;
         await writeAll(this.conn, octets);
         this.#isWriting = false;
-        this.#options.observer.passed?.(this.connection, "response", octets.length);
+        this.#observer.passed?.(this.connection, "response", octets.length);
         this.#answerCame();
         if (this.#refusal !== undefined) this.#answer();
         this.#wait();
@@ -263,13 +264,13 @@ export class RelayConnection extends AcceptedConnection {
 
   #reportExplained(): void {
     const explanations = this.#explainer?.take() ?? [];
-    if (explanations.length > 0) this.#options.observer.explained?.(this.connection, explanations);
+    if (explanations.length > 0) this.#observer.explained?.(this.connection, explanations);
   }
 
   #receiveEvent(event: ExchangeEvent): void {
     if (event.kind === "ended" && event.direction === "request") this.requests++;
     this.#gate.receive(event);
-    this.#options.observer.exchange?.(this.connection, event);
+    this.#observer.exchange?.(this.connection, event);
   }
 
   /** Whether exchanges are not complete. */
@@ -339,7 +340,7 @@ export class RelayConnection extends AcceptedConnection {
   }
 
   #note(line: string): void {
-    this.#options.observer.noted?.(this.connection, line);
+    this.#observer.noted?.(this.connection, line);
   }
 
   protected override release(): void {
