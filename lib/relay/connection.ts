@@ -82,7 +82,11 @@ export class RelayConnection extends AcceptedConnection {
     super(connection, client, context);
     this.#options = options;
     this.#observer = context.observer;
-    const listener = (event: ExchangeEvent) => this.#receiveEvent(event);
+    const listener = (event: ExchangeEvent) => {
+      if (event.kind === "ended" && event.direction === "request") this.requests++;
+      this.#gate.receive(event);
+      this.#observer.exchange?.(connection, event);
+    };
     if (options.explains) this.#explainer = new Explainer({ listener });
     this.#pairing = this.#explainer?.pairing ?? new Pairing(listener);
     this.#gate = new HostGate(this.#pairing, options.rule, (change) => this.#observer.changed?.(connection, change));
@@ -116,7 +120,8 @@ export class RelayConnection extends AcceptedConnection {
     }
     if (wait !== "the service") return super.timeOut(wait);
     const { answerMs } = this.#options;
-    if (!this.#isOpen || this.#isAnswering || answerMs === undefined) return this.cutOff(CLOSE_REASONS.idle);
+    const isAwaited = this.#pairing.unanswered.length > 0 && this.#pairing.message("response") === undefined;
+    if (!isAwaited || answerMs === undefined) return this.cutOff(CLOSE_REASONS.idle);
     const detail = `The server did not answer within ${counted(answerMs / 1000, "second")}`;
     this.#refuse(new HttpError(504, detail, { rule: "RFC 9110 §15.6.5" }));
   }
@@ -267,25 +272,11 @@ export class RelayConnection extends AcceptedConnection {
     if (explanations.length > 0) this.#observer.explained?.(this.connection, explanations);
   }
 
-  #receiveEvent(event: ExchangeEvent): void {
-    if (event.kind === "ended" && event.direction === "request") this.requests++;
-    this.#gate.receive(event);
-    this.#observer.exchange?.(this.connection, event);
-  }
-
-  /** Whether exchanges are not complete. */
-  get #isOpen(): boolean {
-    return this.#isAnswering || this.#pairing.unanswered.length > 0;
-  }
-
-  get #isAnswering(): boolean {
-    return this.#pairing.message("response") !== undefined;
-  }
-
   /** Sets the deadline of what is waited for now. */
   #wait(): void {
     if (this.#answering !== undefined || this.closed) return;
     const { clock, limits } = this.context;
+    const { unanswered } = this.#pairing;
     const stop = this.#pairing.stop("request")?.why;
     const [request, response] = (["request", "response"] as const).map((each) => this.#pairing.message(each));
     const isHead = this.#gate.held > 0 && stop !== "held" ||
@@ -297,10 +288,10 @@ export class RelayConnection extends AcceptedConnection {
       this.wait("the client to close", clock + (isComing ? limits.idleTimeoutMs : limits.lingerMs));
     } else if (stop === "left HTTP" || [request, response].some((message) => message?.state === "broken")) {
       this.wait("the service", clock + limits.idleTimeoutMs);
-    } else if (this.#isOpen) {
+    } else if (response !== undefined || unanswered.length > 0) {
       const { answerMs = Infinity } = this.#options;
-      const awaits = this.#pairing.unanswered[0]?.request?.state === "whole" && !this.#isAnswering;
-      this.wait("the service", awaits ? clock + answerMs : Infinity);
+      const isAwaited = response === undefined && unanswered[0].request?.state === "whole";
+      this.wait("the service", isAwaited ? clock + answerMs : Infinity);
     } else this.awaitRequest();
   }
 
