@@ -152,7 +152,13 @@ export class RelayConnection extends AcceptedConnection {
       }
       if (octets.length >= this.context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy();
     }
-    if (this.#refusal === undefined) await this.#endToServer();
+    if (this.#refusal !== undefined) return;
+    this.#ended.request = true;
+    this.closeReason ??= CLOSE_REASONS.byClient;
+    this.#wait();
+    const server = await this.#dialling;
+    // A server that has closed needs no end.
+    if (this.#refusal === undefined) await server?.closeWrite().catch(() => {});
   }
 
   async #passToServer(octets: Uint8Array): Promise<void> {
@@ -175,16 +181,6 @@ export class RelayConnection extends AcceptedConnection {
     }
     if (this.#gate.refusal !== undefined) this.#refuse(this.#gate.refusal);
     this.#wait();
-  }
-
-  async #endToServer(): Promise<void> {
-    this.#ended.request = true;
-    this.closeReason ??= CLOSE_REASONS.byClient;
-    this.#wait();
-    const server = await this.#dialling;
-    if (this.#refusal !== undefined) return;
-    // A server that has closed needs no end.
-    await server?.closeWrite().catch(() => {});
   }
 
   async #dial(): Promise<Socket | undefined> {
