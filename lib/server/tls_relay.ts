@@ -72,10 +72,11 @@ export class TlsRelay implements Listener {
 
   /**
    * Returns the next client's connection, before its handshake. If the system lacks descriptors for it, or the inner
-   * listener cannot be reached, the call fails and the next one continues with the same client.
+   * listener cannot be reached for the first time, the call fails and the next one continues with the same client.
    */
   async accept(): Promise<RelayedConn> {
-    const outer = this.#kept ?? await this.#public.accept() as Deno.TcpConn;
+    const kept = this.#kept;
+    const outer = kept ?? await this.#public.accept() as Deno.TcpConn;
     this.#kept = undefined;
     if (this.#next !== undefined) {
       this.#inner.close();
@@ -90,7 +91,7 @@ export class TlsRelay implements Listener {
     } catch (error) {
       link?.close();
       const isScarce = scarcity(error) === "descriptors";
-      if (!this.#closed && (link === undefined || isScarce)) this.#kept = outer;
+      if (!this.#closed && (isScarce || link === undefined && kept === undefined)) this.#kept = outer;
       else outer.close();
       if (!isScarce) this.renew(this.#identity);
       throw error;
