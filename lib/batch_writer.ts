@@ -34,8 +34,6 @@ export class BatchWriter {
   #messages = 0;
   #spare = new ByteBuffer(INITIAL_BYTES);
   #omitted = 0;
-  /** Why messages were omitted last. */
-  #reason = "";
   #writing: Promise<void> | undefined;
   /** Whether the sink is closed for good. */
   #broken = false;
@@ -52,9 +50,7 @@ export class BatchWriter {
     if (this.#broken) return;
     let most = this.#gathered.length;
     for (const part of parts) most += typeof part === "string" ? 3 * part.length : part.length;
-    if (most > this.#options.maxBytes) {
-      return this.#omit(1, this.#failing ? "it could not be written" : "the output is too slow");
-    }
+    if (most > this.#options.maxBytes) return void this.#omitted++;
     for (const part of parts) {
       if (typeof part === "string") this.#gathered.appendText(part);
       else this.#gathered.append(part);
@@ -75,7 +71,8 @@ export class BatchWriter {
     do {
       await new Promise((resolve) => setTimeout(resolve, delayMs));
       delayMs = 0;
-      if (this.#omitted > 0) this.#gathered.appendText(`... ${this.#omitted} messages omitted: ${this.#reason}\n`);
+      const reason = this.#failing ? "it could not be written" : "the output is too slow";
+      if (this.#omitted > 0) this.#gathered.appendText(`... ${this.#omitted} messages omitted: ${reason}\n`);
       const batch = this.#gathered;
       const messages = this.#messages + this.#omitted;
       this.#gathered = this.#spare;
@@ -91,17 +88,12 @@ export class BatchWriter {
           // A full disk may have room again: later messages are retried.
           if (!this.#failing) this.#options.failed(error as Error);
           this.#failing = true;
-          this.#omit(messages, "it could not be written");
+          this.#omitted += messages;
           delayMs = this.#options.retryMs;
         }
       }
       batch.clear(KEPT_BYTES);
     } while (this.#gathered.length > 0 && !this.#broken);
     this.#writing = undefined;
-  }
-
-  #omit(messages: number, reason: string): void {
-    this.#omitted += messages;
-    this.#reason = reason;
   }
 }

@@ -174,8 +174,8 @@ export class ByteBuffer {
 /** Collects bytes up to a limit. */
 export class BoundedBytes {
   readonly #most: number;
-  readonly #kept = new ByteBuffer(0);
-  #isFull = false;
+  /** `undefined` once there were too many. */
+  #kept: ByteBuffer | undefined = new ByteBuffer(0);
 
   /** Collects at most so many bytes. */
   constructor(most: number) {
@@ -184,14 +184,13 @@ export class BoundedBytes {
 
   /** Adds bytes, which may change afterwards. */
   add(bytes: Uint8Array): void {
-    this.#isFull ||= this.#kept.length + bytes.length > this.#most;
-    if (this.#isFull) this.#kept.clear(0);
-    else this.#kept.append(bytes);
+    if (this.#kept !== undefined && this.#kept.length + bytes.length > this.#most) this.#kept = undefined;
+    this.#kept?.append(bytes);
   }
 
   /** Returns the bytes, valid until more are added; `undefined` if there were too many. */
   bytes(): Uint8Array | undefined {
-    return this.#isFull ? undefined : this.#kept.view();
+    return this.#kept?.view();
   }
 }
 

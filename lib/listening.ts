@@ -84,11 +84,6 @@ export class Listening {
     return new Listening(options, outputs, await listen(options, certificate, outputs.note), certificate);
   }
 
-  /** Stops listening, before there is a server. */
-  close(): void {
-    this.#listener.close();
-  }
-
   /** Uses another certificate from now on. */
   renew(identity: Identity): void {
     (this.#listener as TlsRelay).renew(identity);

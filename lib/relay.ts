@@ -17,7 +17,7 @@ import { RelayConnection, type RelayObserver } from "./relay/connection.ts";
 import { HostRule } from "./relay/gate.ts";
 import { ExchangeLines, Printer } from "./relay/printer.ts";
 import { Server } from "./server.ts";
-import { joined, type Observer } from "./server/context.ts";
+import { joined } from "./server/context.ts";
 import { startTls } from "./server/tls_relay.ts";
 import { FILTER_OPERATORS, RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor } from "./terminal.ts";
@@ -37,7 +37,6 @@ export async function relay(options: RelayOptions): Promise<number> {
   const listening = await Listening.open(options, certificate);
   const { addr, outputs } = listening;
   if (await isOwn(endpoint, addr)) {
-    listening.close();
     const own = `${authorityOf(endpoint)} is the relay's own address`;
     throw new UsageError(`${own}: give the server's, or listen elsewhere with --port 9996`);
   }
@@ -60,10 +59,6 @@ export async function relay(options: RelayOptions): Promise<number> {
       }),
     fault: (error, unread, at, direction) => refusalText(error, unread, at, showCredentials, columns?.(), direction),
   });
-  const noted = (connection: number, line: string) => {
-    if (printer === undefined && !quiet) outputs.say(`connection ${connection} ${line}`);
-  };
-  const observers = [lines, printer].filter((one) => one !== undefined).map(({ observer }) => observer);
   const shared = {
     rule: new HostRule(endpoint, keepHost, !isLoopback(addr.hostname)),
     dial: (connection: number, cancel: AbortSignal) => {
@@ -73,16 +68,18 @@ export async function relay(options: RelayOptions): Promise<number> {
     },
     answerMs,
     explains: options.explain && printer !== undefined,
-    observer: joined<RelayObserver>([...observers, {
-      noted,
-      changed: (id, { start, from, to }) =>
-        page?.find(id, start, { text: `changed on the way: Host: ${from} -> ${to}`, rule: "RFC 9110 §7.2" }),
-    }]),
     room,
   };
+  const observer = joined<RelayObserver>([...[lines, printer].flatMap((one) => one?.observer ?? []), {
+    noted: (connection, line) => {
+      if (printer === undefined && !quiet) outputs.say(`connection ${connection} ${line}`);
+    },
+    changed: (id, { start, from, to }) =>
+      page?.find(id, start, { text: `changed on the way: Host: ${from} -> ${to}`, rule: "RFC 9110 §7.2" }),
+  }]);
   const server = listening.serve(
     (connection, conn, context) => new RelayConnection(connection, conn, context, shared),
-    { limits: { ...limits, minReadBytes: TAPPED_READ_BYTES }, observer: joined<Observer>(observers) },
+    { limits: { ...limits, minReadBytes: TAPPED_READ_BYTES }, observer },
   );
   const to = `${originOf(endpoint)}/`;
   const unencrypted = tls === undefined ? ", and all traffic is unencrypted: --cert and --key encrypt it" : "";

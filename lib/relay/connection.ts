@@ -29,7 +29,7 @@ import { type HostChange, HostGate, type HostRule } from "./gate.ts";
 const TLS_START = 0x16;
 
 /** Receives what happens on connections. Octets are valid only during the call. */
-export interface RelayObserver extends Pick<Observer, "opened" | "closed"> {
+export interface RelayObserver extends Observer {
   /** Something happened to a message: the client's, or the server's. */
   exchange?(connection: number, event: ExchangeEvent): void;
   /** Messages are explained: only if that was asked for. */
@@ -49,13 +49,13 @@ export interface RelayConnectionOptions {
   /** How long to wait for an answer, in milliseconds; by default without end. */
   readonly answerMs?: number;
   readonly explains: boolean;
-  readonly observer: RelayObserver;
   /** Resolves once there is room for a recording; `undefined` if there is. */
   readonly room?: () => Promise<void> | undefined;
 }
 
 export class RelayConnection extends AcceptedConnection {
   readonly #options: RelayConnectionOptions;
+  readonly #observer: RelayObserver;
   readonly #pairing: Pairing;
   readonly #explainer?: Explainer;
   readonly #gate: HostGate;
@@ -79,10 +79,15 @@ export class RelayConnection extends AcceptedConnection {
   constructor(connection: number, client: Socket, context: ServerContext, options: RelayConnectionOptions) {
     super(connection, client, context);
     this.#options = options;
-    const listener = (event: ExchangeEvent) => this.#receiveEvent(event);
+    this.#observer = context.observer;
+    const listener = (event: ExchangeEvent) => {
+      if (event.kind === "ended" && event.direction === "request") this.requests++;
+      this.#gate.receive(event);
+      this.#observer.exchange?.(connection, event);
+    };
     if (options.explains) this.#explainer = new Explainer({ listener });
     this.#pairing = this.#explainer?.pairing ?? new Pairing(listener);
-    this.#gate = new HostGate(this.#pairing, options.rule, (change) => options.observer.changed?.(connection, change));
+    this.#gate = new HostGate(this.#pairing, options.rule, (change) => this.#observer.changed?.(connection, change));
   }
 
   override async serve(refusal?: HttpError): Promise<void> {
@@ -113,7 +118,8 @@ export class RelayConnection extends AcceptedConnection {
     }
     if (wait !== "the service") return super.timeOut(wait);
     const { answerMs } = this.#options;
-    if (!this.#isOpen || this.#isAnswering || answerMs === undefined) return this.cutOff(CLOSE_REASONS.idle);
+    const isAwaited = this.#pairing.unanswered.length > 0 && this.#pairing.message("response") === undefined;
+    if (!isAwaited || answerMs === undefined) return this.cutOff(CLOSE_REASONS.idle);
     const detail = `The server did not answer within ${counted(answerMs / 1000, "second")}`;
     this.#refuse(new HttpError(504, detail, { rule: "RFC 9110 §15.6.5" }));
   }
@@ -144,7 +150,13 @@ export class RelayConnection extends AcceptedConnection {
       }
       if (octets.length >= this.context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy();
     }
-    if (this.#refusal === undefined) await this.#endToServer();
+    if (this.#refusal !== undefined) return;
+    this.#ended.request = true;
+    this.closeReason ??= CLOSE_REASONS.byClient;
+    this.#wait();
+    const server = await this.#dialling;
+    // A server that has closed needs no end.
+    if (this.#refusal === undefined) await server?.closeWrite().catch(() => {});
   }
 
   async #passToServer(octets: Uint8Array): Promise<void> {
@@ -159,7 +171,7 @@ export class RelayConnection extends AcceptedConnection {
     if (server !== undefined && !this.closed) {
       try {
         await writeAll(server, octets);
-        this.#options.observer.passed?.(this.connection, "request", octets.length);
+        this.#observer.passed?.(this.connection, "request", octets.length);
       } catch (error) {
         // What the server has sent before it closed is still passed on.
         if (!this.closed && !isDisconnect(error)) throw error;
@@ -167,16 +179,6 @@ export class RelayConnection extends AcceptedConnection {
     }
     if (this.#gate.refusal !== undefined) this.#refuse(this.#gate.refusal);
     this.#wait();
-  }
-
-  async #endToServer(): Promise<void> {
-    this.#ended.request = true;
-    this.closeReason ??= CLOSE_REASONS.byClient;
-    this.#wait();
-    const server = await this.#dialling;
-    if (this.#refusal !== undefined) return;
-    // A server that has closed needs no end.
-    await server?.closeWrite().catch(() => {});
   }
 
   async #dial(): Promise<Socket | undefined> {
@@ -207,7 +209,7 @@ export class RelayConnection extends AcceptedConnection {
         this.#isWriting = true;
         await writeAll(this.conn, octets);
         this.#isWriting = false;
-        this.#options.observer.passed?.(this.connection, "response", octets.length);
+        this.#observer.passed?.(this.connection, "response", octets.length);
         this.#answerCame();
         if (this.#refusal !== undefined) this.#answer();
         this.#wait();
@@ -261,26 +263,13 @@ export class RelayConnection extends AcceptedConnection {
 
   #reportExplained(): void {
     const explanations = this.#explainer?.take() ?? [];
-    if (explanations.length > 0) this.#options.observer.explained?.(this.connection, explanations);
-  }
-
-  #receiveEvent(event: ExchangeEvent): void {
-    if (event.kind === "ended" && event.direction === "request") this.requests++;
-    this.#gate.receive(event);
-    this.#options.observer.exchange?.(this.connection, event);
-  }
-
-  get #isOpen(): boolean {
-    return this.#isAnswering || this.#pairing.unanswered.length > 0;
-  }
-
-  get #isAnswering(): boolean {
-    return this.#pairing.message("response") !== undefined;
+    if (explanations.length > 0) this.#observer.explained?.(this.connection, explanations);
   }
 
   #wait(): void {
     if (this.#answering !== undefined || this.closed) return;
     const { clock, limits } = this.context;
+    const { unanswered } = this.#pairing;
     const stop = this.#pairing.stop("request")?.why;
     const [request, response] = (["request", "response"] as const).map((each) => this.#pairing.message(each));
     const isHead = this.#gate.held > 0 && stop !== "held" ||
@@ -292,10 +281,10 @@ export class RelayConnection extends AcceptedConnection {
       this.wait("the client to close", clock + (isComing ? limits.idleTimeoutMs : limits.lingerMs));
     } else if (stop === "left HTTP" || [request, response].some((message) => message?.state === "broken")) {
       this.wait("the service", clock + limits.idleTimeoutMs);
-    } else if (this.#isOpen) {
+    } else if (response !== undefined || unanswered.length > 0) {
       const { answerMs = Infinity } = this.#options;
-      const awaits = this.#pairing.unanswered[0]?.request?.state === "whole" && !this.#isAnswering;
-      this.wait("the service", awaits ? clock + answerMs : Infinity);
+      const isAwaited = response === undefined && unanswered[0].request?.state === "whole";
+      this.wait("the service", isAwaited ? clock + answerMs : Infinity);
     } else this.awaitRequest();
   }
 
@@ -335,7 +324,7 @@ export class RelayConnection extends AcceptedConnection {
   }
 
   #note(line: string): void {
-    this.#options.observer.noted?.(this.connection, line);
+    this.#observer.noted?.(this.connection, line);
   }
 
   protected override release(): void {

@@ -228,13 +228,8 @@ const UNFINISHED = new RegExp(
 /** A head, with lenient line ends. Empty lines before a request are ignored (RFC 9112 §2.2). */
 const HEAD = /^[\r\n]*[^\r\n][^]*?\n\r?\n/;
 
-interface HostLine {
-  readonly value: string;
-  readonly start: number;
-}
-
 /** Returns the values of lines that may be read as Host, with their offsets; the octets may start a line. */
-export function hostLines(octets: string, startsLine: boolean): HostLine[] {
+export function hostLines(octets: string, startsLine: boolean): { value: string; start: number }[] {
   return [...inLines(octets, startsLine).matchAll(HOST)].map(({ 0: { length }, 1: value, index }) => ({
     value: value.trim(),
     // The first octet is the line end before them.

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { hostOf } from "../address.ts";
 import type { BatchWriter } from "../batch_writer.ts";
-import { counted, NO_BYTES, octetsToText, octetString, withRule } from "../bytes.ts";
+import { counted, octetsToText, octetString, withRule } from "../bytes.ts";
 import { ContentView } from "../content.ts";
 import {
   type Direction,
@@ -14,7 +14,7 @@ import {
   type Finding,
   type Message,
 } from "../exchange.ts";
-import { acceptedIn, Fields, type HttpError } from "../http_message.ts";
+import { acceptedIn, Fields, type HttpError, LF } from "../http_message.ts";
 import { SHOWN_RELAYED_OCTETS } from "../limits.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
 import { Banners, Exchanges } from "../server.ts";
@@ -76,7 +76,7 @@ export class Printer {
     explained: (_id, explanations) => {
       for (const explanation of explanations) {
         this.#endLine();
-        this.#text(`${this.#options.explanation(explanation)}\n`);
+        this.#print(`${this.#options.explanation(explanation)}\n`);
       }
     },
     changed: (id, change) => {
@@ -151,8 +151,7 @@ export class Printer {
     const shown = this.#connections.get(id)!.shown[direction]!;
     const part = bytes.subarray(0, Math.max(0, SHOWN_RELAYED_OCTETS - shown.octets));
     shown.octets += bytes.length;
-    if (part.length === 0) return;
-    if (shown.view === undefined) this.#octets(id, direction, "", "", part);
+    if (shown.view === undefined) this.#continue(id, direction, part);
     else void shown.view.add(part.slice());
   }
 
@@ -160,9 +159,7 @@ export class Printer {
   #shownText(id: number, direction: Direction, shown: Shown, text: string): void {
     const part = text.slice(0, Math.max(0, SHOWN_RELAYED_OCTETS - shown.printed));
     shown.printed += text.length;
-    if (part === "") return;
-    this.#turnTo(id, direction);
-    this.#text(part);
+    this.#continue(id, direction, part);
   }
 
   #end(id: number, direction: Direction, trailers: Fields = Fields.EMPTY): void {
@@ -189,7 +186,7 @@ export class Printer {
     if (unread.length > 0) this.#octets(id, direction, banner, part);
     this.#rest(unread.length - SHOWN_RELAYED_OCTETS, "octet");
     this.#line(`${withRule(`broken at octet ${error.offset}`, error.rule)}: ${error.message}`);
-    this.#text(this.#options.fault(error, unread, at, direction));
+    this.#print(this.#options.fault(error, unread, at, direction));
   }
 
   /** Counts what is not printed, if there is any. */
@@ -201,47 +198,44 @@ export class Printer {
     for (const { text, rule } of findings) this.#line(withRule(`=> ${text}`, rule));
   }
 
-  /** Prints octets of a message, exactly unless the output is a terminal, without credentials in its head. */
-  #octets(id: number, direction: Direction, banner: string, head: string, content: Uint8Array = NO_BYTES): void {
+  /** Prints octets of a message but for its content, exactly unless the output is a terminal, without credentials. */
+  #octets(id: number, direction: Direction, banner: string, octets: string): void {
     const { columns, showCredentials } = this.#options;
-    const masked = showCredentials ? head : maskCredentials(head);
+    const masked = showCredentials ? octets : maskCredentials(octets);
     if (banner !== "") {
       this.#endLine();
-      this.#text(banner);
+      this.#print(banner);
       this.#last = `${id} ${direction}`;
-    } else this.#turnTo(id, direction);
-    if (columns !== undefined) this.#text(escapeText(octetsToText(masked)));
-    else {
-      const bytes = masked === "" ? content : Buffer.from(masked, "latin1");
-      this.#writer.print(bytes);
-      this.#midLine = bytes.at(-1) !== 0x0a;
     }
+    const shown = columns === undefined ? Buffer.from(masked, "latin1") : escapeText(octetsToText(masked));
+    this.#continue(id, direction, shown);
   }
 
   /** Continues a message: says which one if others were printed since. */
-  #turnTo(id: number, direction: Direction): void {
+  #continue(id: number, direction: Direction, output: string | Uint8Array): void {
+    if (output.length === 0) return;
     const name = `${id} ${direction}`;
-    if (this.#last === name) return;
-    this.#line(`-----${direction.toUpperCase()}----- ${id}, continued`);
+    if (this.#last !== name) this.#line(`-----${direction.toUpperCase()}----- ${id}, continued`);
     this.#last = name;
+    this.#print(output);
   }
 
   #line(line: string): void {
     const { columns } = this.#options;
     const text = columns === undefined ? line.replace(/[\r\n]+/g, " ") : escapeText(line);
     this.#endLine();
-    this.#text(`${wrapMessage(text, columns?.())}\n`);
+    this.#print(`${wrapMessage(text, columns?.())}\n`);
     this.#last = "";
   }
 
   #endLine(): void {
-    if (this.#midLine) this.#text("\n");
+    if (this.#midLine) this.#print("\n");
   }
 
-  #text(text: string): void {
-    if (text === "") return;
-    this.#writer.print(text);
-    this.#midLine = !text.endsWith("\n");
+  #print(output: string | Uint8Array): void {
+    if (output.length === 0) return;
+    this.#writer.print(output);
+    this.#midLine = output.at(-1) !== "\n" && output.at(-1) !== LF;
   }
 }
 

@@ -277,8 +277,8 @@ export class ServerConnection extends AcceptedConnection implements Requester {
 
   /** Encodes the response to an invalid message, after the delay. No further requests are read. */
   #refuse(error: HttpError, delayMs = this.context.limits.delayMs): void {
-    const { request, method, head, unread, consumed } = this.#incoming;
-    this.context.observer.refused?.(this.connection, error, head, unread, consumed);
+    const { request, method, rest } = this.#incoming;
+    this.context.observer.refused?.(this.connection, error, ...rest);
     const encode = () => {
       const context = { method, minor: request?.minor ?? 1, close: true, date: this.context.date };
       this.#encodeResponse(this.#errorResponse(error), context);
@@ -346,8 +346,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   protected override release(): void {
     this.#gone?.abort();
     if (!this.#ended && !this.#incoming.idle) {
-      const { head, unread, consumed } = this.#incoming;
-      this.context.observer.abandoned?.(this.connection, head, unread, consumed);
+      this.context.observer.abandoned?.(this.connection, ...this.#incoming.rest);
     }
     this.#incoming.finish();
   }

@@ -42,17 +42,10 @@ export class Incoming {
     return this.request?.method ?? this.#decoder?.method ?? "";
   }
 
-  /** The head of a request that is not complete, if it has one. */
-  get head(): string {
-    return this.consumed > 0 ? this.request?.text ?? "" : "";
-  }
-
-  get unread(): Uint8Array {
-    return this.#decoder?.unread ?? NO_BYTES;
-  }
-
-  get consumed(): number {
-    return this.#decoder?.consumed ?? 0;
+  /** What came of a request that is not complete: its head, if that is, the octets not decoded, and their offset. */
+  get rest(): [head: string, octets: Uint8Array, offset: number] {
+    const { unread, consumed } = this.#decoder ?? { unread: NO_BYTES, consumed: 0 };
+    return [consumed > 0 ? this.request?.text ?? "" : "", unread, consumed];
   }
 
   /** Receives octets, which must stay unchanged until {@linkcode next} returns "more"; `null` is the end of input. */

@@ -33,7 +33,7 @@ interface TlsIdentity {
 }
 
 /** How long connecting to the inner listener may take: another program may have filled its queue. */
-const LINK_MS = 5000;
+const LINK_MS = 1000;
 
 /** Accepts clients on a plain listener, and speaks TLS with them. */
 export class TlsRelay implements Listener {
@@ -42,7 +42,7 @@ export class TlsRelay implements Listener {
   #inner: Deno.TlsListener;
   /** Takes the inner listener's place for the next client. */
   #next: Deno.TlsListener | undefined;
-  /** A client that was accepted while the system lacked descriptors for the inner connection. */
+  /** A client that was accepted while there could be no inner connection. */
   #kept: Deno.TcpConn | undefined;
   #closed = false;
 
@@ -71,11 +71,12 @@ export class TlsRelay implements Listener {
   }
 
   /**
-   * Returns the next client's connection, before its handshake. If the system lacks descriptors for it, the call fails
-   * and the next one continues with the same client.
+   * Returns the next client's connection, before its handshake. If the system lacks descriptors for it, or the inner
+   * listener cannot be reached for the first time, the call fails and the next one continues with the same client.
    */
   async accept(): Promise<RelayedConn> {
-    const outer = this.#kept ?? await this.#public.accept() as Deno.TcpConn;
+    const kept = this.#kept;
+    const outer = kept ?? await this.#public.accept() as Deno.TcpConn;
     this.#kept = undefined;
     if (this.#next !== undefined) {
       this.#inner.close();
@@ -89,11 +90,10 @@ export class TlsRelay implements Listener {
       return new RelayedConn(outer, link, await otherEnd(link, this.#inner));
     } catch (error) {
       link?.close();
-      if (!this.#closed && scarcity(error) === "descriptors") this.#kept = outer;
-      else {
-        outer.close();
-        this.renew(this.#identity);
-      }
+      const isScarce = scarcity(error) === "descriptors";
+      if (!this.#closed && (isScarce || link === undefined && kept === undefined)) this.#kept = outer;
+      else outer.close();
+      if (!isScarce) this.renew(this.#identity);
       throw error;
     }
   }

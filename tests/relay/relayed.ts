@@ -6,7 +6,7 @@ import { SERVER_LIMITS, type ServerLimits } from "../../lib/limits.ts";
 import { RelayConnection, type RelayConnectionOptions, type RelayObserver } from "../../lib/relay/connection.ts";
 import { HostRule } from "../../lib/relay/gate.ts";
 import { Server } from "../../lib/server.ts";
-import { joined, type Observer } from "../../lib/server/context.ts";
+import { joined } from "../../lib/server/context.ts";
 import type { Endpoint } from "../../lib/address.ts";
 import { Peer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
@@ -32,7 +32,7 @@ export interface RelayedOptions {
   readonly keepHost?: boolean;
   readonly answerMs?: number;
   readonly explains?: boolean;
-  readonly observer?: RelayObserver & Observer;
+  readonly observer?: RelayObserver;
   /** The server's name, for Host; by default `api.example`. */
   readonly server?: Partial<Endpoint>;
   readonly dial?: RelayConnectionOptions["dial"];
@@ -55,7 +55,7 @@ export class Relayed implements AsyncDisposable {
 
   constructor(options: RelayedOptions = {}) {
     const server = { secure: false, host: "api.example", port: 80, ...options.server };
-    const told = joined<RelayObserver & Observer>([{
+    const told = joined<RelayObserver>([{
       noted: (_id, line) => void this.notes.push(line),
       changed: (_id, { from, to }) => void this.changes.push(`${from} -> ${to}`),
       closed: (_id, reason) => void this.closed.push(reason),
@@ -67,7 +67,6 @@ export class Relayed implements AsyncDisposable {
       dial: options.dial ?? ((_id, cancel) => dial(endpoint, { timeoutMs: 5000 }, cancel)),
       answerMs: options.answerMs,
       explains: options.explains ?? false,
-      observer: told,
     };
     this.server = new Server(this.#listener, (id, conn, context) => new RelayConnection(id, conn, context, shared), {
       limits: { ...SERVER_LIMITS, minReadBytes: 16 * 1024, shutdownIdleMs: 0, lingerMs: 100, ...options.limits },

@@ -48,7 +48,7 @@ Deno.test("undecoded octets are kept for the error", () => {
   requests.receive(octets, octets.length);
   assert.throws(() => requests.next(), { name: "HttpError", status: 400 });
   assert.equal(requests.method, "GET");
-  assert.equal(octetString(requests.unread), octetString(octets));
+  assert.equal(octetString(requests.rest[1]), octetString(octets));
 });
 
 const bytes = (text: string) => new TextEncoder().encode(text);
