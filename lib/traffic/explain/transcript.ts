@@ -48,8 +48,6 @@ export class Transcript {
   constructor(options: TranscriptOptions) {
     this.#options = options;
     this.#now = options.now ?? SINCE_START;
-    this.begin();
-    this.#start = undefined;
   }
 
   /** Begins an exchange on a connection that has carried no message, or only whole ones. */
