@@ -26,13 +26,19 @@ export function octetRow(kind: OctetKind, start: number, octets: string, [label,
 
 /** Divides a complete start line; a status line may end after its code. */
 export function startLineRows(line: string, start: number, isRequest: boolean): OctetRow[] {
-  const [, ...parts] = /^([^ ]* )([^ \r]* ?)([^]+)$/.exec(line)!;
-  const [first, second, last] = parts;
+  const first = line.indexOf(" ") + 1;
+  const space = line.indexOf(" ", first);
+  const second = space < 0 ? line.length - LINE_END.length : space + 1;
   const meanings = isRequest
-    ? requestMeanings(first.slice(0, -1), second.slice(0, -1), start + first.length)
-    : statusMeanings(Number(second), last !== LINE_END);
-  const starts = [start, start + first.length, start + line.length - last.length];
-  return parts.map((octets, i) => octetRow("start", starts[i], octets, meanings[i]));
+    ? requestMeanings(line.substring(0, first - 1), line.substring(first, second - 1), start + first)
+    : statusMeanings(Number(line.substring(first, first + 3)), line.length - second > LINE_END.length);
+  const cuts = [0, first, second, line.length];
+  const rows: OctetRow[] = [];
+  for (let i = 0; i < meanings.length; i++) {
+    const octets = line.substring(cuts[i], cuts[i + 1]);
+    if (octets !== "") rows.push(octetRow("start", start + cuts[i], octets, meanings[i]));
+  }
+  return rows;
 }
 
 function requestMeanings(method: string, target: string, start: number): Meanings[] {
