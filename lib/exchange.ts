@@ -7,38 +7,12 @@
  */
 
 export { Explainer, type ExplainerOptions, explainOctets, messageKindOf } from "./exchange/explainer.ts";
-export {
-  ALL_KEPT,
-  type Explanation,
-  type Fault,
-  type Finding,
-  type Kept,
-  type OctetKind,
-  type OctetRow,
-  type Part,
-  type Reading,
-} from "./exchange/explanation.ts";
+export * from "./exchange/explanation.ts";
 export { Judge, type Verdict } from "./exchange/judge.ts";
-export {
-  answeredIn,
-  type Direction,
-  type EventOfMessage,
-  type Exchange,
-  type ExchangeEvent,
-  finalResponse,
-  type Message,
-  type Stop,
-  titleOf,
-} from "./exchange/messages.ts";
+export * from "./exchange/messages.ts";
 export { withLineEnds } from "./exchange/line_ends.ts";
 export { octetsOf, readable, unitAt, units } from "./exchange/octet_text.ts";
 export { Pairing, type PairingOptions } from "./exchange/pairing.ts";
-export {
-  Beginning,
-  type FoundLine,
-  type PacketOctets,
-  StartLineSearch,
-  startsMessage,
-} from "./exchange/start_lines.ts";
+export { Beginning, type FoundLine, StartLineSearch, startsMessage } from "./exchange/start_lines.ts";
 export { FileExplainer, type FileExplainerOptions, type Placed } from "./exchange/file_explainer.ts";
 export { degreeSentence, fixFor, restartFindings } from "./exchange/verdict.ts";

@@ -16,7 +16,7 @@ import { ALL_KEPT, FileExplainer, type Placed } from "./exchange.ts";
 import { FOREIGN_OCTETS, foreignForm } from "./traffic/explain/foreign.ts";
 import { CaptureList } from "./traffic/capture/list.ts";
 import { CaptureReader } from "./traffic/capture/reader.ts";
-import { type CaptureCounts, summaryText } from "./traffic/capture/words.ts";
+import { summaryText } from "./traffic/capture/words.ts";
 import { within } from "./turns.ts";
 import { messagesJson } from "./traffic/explain/json.ts";
 import { afterBareLine, bareFirstLine, messagesList, messagesText } from "./traffic/explain/messages.ts";
@@ -31,13 +31,9 @@ const ENCODER = new TextEncoder();
 /** Explains what is in a file. The exit code is 0 if all messages are complete and valid. */
 export async function explain(options: ExplainOptions): Promise<number> {
   using input = await openFile(options.file);
-  const terminal = Deno.stdout.isTerminal();
-  const layout = {
-    width: terminal ? terminalColumns() : FALLBACK_COLUMNS,
-    ...terminal && { sentenceWidth: terminalColumns() },
-    all: options.all,
-    painter: painterFor(isColored(options.color)),
-  };
+  const sentenceWidth = Deno.stdout.isTerminal() ? terminalColumns() : undefined;
+  const painter = painterFor(isColored(options.color));
+  const layout = { width: sentenceWidth ?? FALLBACK_COLUMNS, sentenceWidth, all: options.all, painter };
   const pieces = readPieces(input, EXPLAIN_READ_BYTES);
   const start = await startOf(pieces, FOREIGN_OCTETS);
   const other = otherFormatOf(start);
@@ -71,8 +67,8 @@ async function explainMessages(
   layout: ExplainTextOptions,
 ): Promise<number> {
   if (start.length === 0) {
-    if (input.damage !== undefined) throw new Failure(`${inputName(file)}: ${input.damage}`);
-    throw new Failure(`${inputName(file)} holds no octets, so there is no message`);
+    const why = input.damage === undefined ? " holds no octets, so there is no message" : `: ${input.damage}`;
+    throw new Failure(`${inputName(file)}${why}`);
   }
   const methods = [...answers];
   const bareLine = crlf ? undefined : bareFirstLine(start);
@@ -94,7 +90,7 @@ async function explainMessages(
     explainer.receive(more);
     const isWhole = more.length < EXPLAIN_READ_BYTES;
     if (isWhole) explainer.end();
-    await print(afterBareLine(bareLine, explainer.take(), { isWhole, isText: !json && !list }));
+    await print(afterBareLine(bareLine, explainer.take(), isWhole, !json && !list));
   }
   await print(explainer.take());
   for await (const bytes of pieces) {
@@ -185,7 +181,7 @@ async function explainCapture(
   return valid ? 0 : EXIT_FAILURE;
 }
 
-async function countsOf(file: string): Promise<CaptureCounts> {
+async function countsOf(file: string): Promise<CaptureReader> {
   using input = await openFile(file);
   const reader = new CaptureReader(() => {}, { wanted: () => false });
   try {

@@ -67,7 +67,7 @@ async function survey(input: InputFile, { file, to, connection }: ReplayOptions)
   }
   found.finish();
   const { servers, incomplete, others } = found;
-  const { reader, notes: read } = next.value;
+  const [reader, read] = next.value;
   const { connections } = reader;
   requireConnection(file, connection, connections);
   const late = reader.notesAfterResets(servers);

@@ -21,14 +21,13 @@ export class Explainer {
   /** Pairs the messages. */
   readonly pairing: Pairing;
   readonly #labels: Readonly<Record<Direction, Labels>>;
-  #finished: Explanation[] = [];
+  readonly #finished: Explanation[] = [];
 
   /** Creates an explainer that has received nothing. */
   constructor({ kept, listener, ...options }: ExplainerOptions = {}) {
-    const finished = (explanation: Explanation) => void this.#finished.push(explanation);
     this.#labels = {
-      request: new Labels("request", kept, finished),
-      response: new Labels("response", kept, finished),
+      request: new Labels("request", this.#finished, kept),
+      response: new Labels("response", this.#finished, kept),
     };
     this.pairing = new Pairing((event) => {
       this.#labels[event.direction].receive(event);
@@ -85,8 +84,6 @@ export function explainOctets(
 
 /** Returns the kind of the octets: responses if they start with `HTTP/` or the beginning of it, else requests. */
 export function messageKindOf(octets: Uint8Array): MessageKind {
-  return octets.length > 0 &&
-      RESPONSE_START.startsWith(octetString(octets, 0, Math.min(RESPONSE_START.length, octets.length)))
-    ? "response"
-    : "request";
+  const start = octetString(octets, 0, RESPONSE_START.length);
+  return start !== "" && RESPONSE_START.startsWith(start) ? "response" : "request";
 }

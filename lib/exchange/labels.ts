@@ -6,20 +6,12 @@
  */
 
 import { counted, NO_BYTES, octetString } from "../bytes.ts";
-import { acceptedIn, CAUSES, type HttpError, type RequestHead, type ResponseHead } from "../http_message.ts";
+import { acceptedIn, CAUSES, type HttpError, SECTION_CAUSES } from "../http_message.ts";
 import { SHOWN_CHUNKS, SHOWN_CONTENT_OCTETS, UNREAD_KEPT_OCTETS } from "../limits.ts";
 import type { Explanation, Fault, Finding, Kept, OctetKind, OctetRow } from "./explanation.ts";
 import type { Direction, ExchangeEvent, Message, Stop } from "./messages.ts";
 import { chunkLabel, octetRow, sectionRow, startLineRows } from "./rows.ts";
-import {
-  factFindings,
-  type Facts,
-  heldFinding,
-  missingFindings,
-  readingsOf,
-  restartFindings,
-  SECTION_FAULTS,
-} from "./verdict.ts";
+import { factFindings, type Facts, heldFinding, missingFindings, readingsOf, restartFindings } from "./verdict.ts";
 
 const LINE_END = "\r\n";
 const SCREENFUL: Kept = { contentOctets: SHOWN_CONTENT_OCTETS, chunks: SHOWN_CHUNKS };
@@ -38,7 +30,8 @@ type OpenRow = { -readonly [Property in keyof OctetRow]: OctetRow[Property] };
 export class Labels {
   readonly #direction: Direction;
   readonly #kept: Kept;
-  readonly #finished: (explanation: Explanation) => void;
+  /** Receives what is explained. */
+  readonly #finished: Explanation[];
 
   /** The octets received last, and the number of those received before them. */
   #piece: Uint8Array = NO_BYTES;
@@ -59,7 +52,7 @@ export class Labels {
   #stopped: Stop | undefined;
   #ended = false;
 
-  constructor(direction: Direction, kept: Kept = SCREENFUL, finished: (explanation: Explanation) => void) {
+  constructor(direction: Direction, finished: Explanation[], kept: Kept = SCREENFUL) {
     this.#direction = direction;
     this.#kept = kept;
     this.#finished = finished;
@@ -167,7 +160,7 @@ export class Labels {
     return octets;
   }
 
-  #head({ exchange, interim }: Message, head: RequestHead | ResponseHead, to: number): void {
+  #head({ exchange, interim }: Message, head: Facts["head"], to: number): void {
     this.#cutLines(this.#offset, this.#octets(to));
     const chunked = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
     const holds = head.kind === "response" ? heldFinding(this.#tags, exchange, head) : undefined;
@@ -191,8 +184,9 @@ export class Labels {
     const facts = this.#facts;
     const before = this.#rows.at(-1)?.kind;
     if (facts === undefined && (before === undefined || before === "end")) {
-      if (line !== LINE_END) this.#rows.push(...startLineRows(line, start, this.#direction === "request"));
-      else this.#add("end", start, line, "an empty line before a request is ignored", "RFC 9112 §2.2");
+      const isIgnored = before === undefined && line === LINE_END;
+      if (isIgnored) this.#add("end", start, line, "an empty line before a request is ignored", "RFC 9112 §2.2");
+      else this.#rows.push(...startLineRows(line, start, this.#direction === "request"));
       return false;
     }
     if (facts === undefined || facts.lastChunk) {
@@ -269,7 +263,7 @@ export class Labels {
     const rows = this.#rows;
     this.#start = this.#labelled;
     this.#rows = [];
-    this.#finished({ direction: this.#direction, start, length: this.#labelled - start, rows, ...explanation });
+    this.#finished.push({ direction: this.#direction, start, length: this.#labelled - start, rows, ...explanation });
   }
 
   /** Finishes an incomplete message: its complete lines have rows, and the rest has one row. */
@@ -292,13 +286,11 @@ export class Labels {
     const total = end - this.#labelled;
     const held = this.#carry.substring(0, total);
     let read: number;
-    if (SECTION_FAULTS.has(error.fault)) read = this.#cutLines(this.#offset, held);
+    if (error.fault! in SECTION_CAUSES) read = this.#cutLines(this.#offset, held);
     else {
       const caret = Math.max(0, error.offset! - start);
-      const before = this.#cutLines(
-        this.#offset,
-        held.substring(0, caret === 0 ? 0 : held.lastIndexOf("\n", caret - 1) + 1),
-      );
+      const lineStart = caret === 0 ? 0 : held.lastIndexOf("\n", caret - 1) + 1;
+      const before = this.#cutLines(start, held.substring(0, lineStart));
       read = held.indexOf("\n", caret) + 1 || held.length;
       this.#add("broken", start + before, held.substring(before, read), "");
     }

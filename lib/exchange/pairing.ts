@@ -15,26 +15,12 @@
  * It does no I/O. The decoder is the only judge of octets.
  */
 
-import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
-import {
-  type ContentPiece,
-  HttpError,
-  isInterim,
-  leavesHttp,
-  type MessageEnd,
-  type RequestHead,
-  type ResponseHead,
-} from "../http_message.ts";
+import { Buffer } from "node:buffer";
+import { NO_BYTES, octetString } from "../bytes.ts";
+import { HttpError, type HttpEvent, isInterim, leavesHttp, type ResponseHead } from "../http_message.ts";
 import { maskCredentials } from "../masking.ts";
 import { MAX_WAITING_IN_TURN, type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
-import {
-  type Direction,
-  type Exchange,
-  type ExchangeEvent,
-  finalResponse,
-  type Message,
-  type Stop,
-} from "./messages.ts";
+import type { Direction, Exchange, ExchangeEvent, Message, Stop } from "./messages.ts";
 import { StartLineSearch, startsMessage } from "./start_lines.ts";
 import { type Arrival, Way } from "./way.ts";
 
@@ -57,6 +43,8 @@ export class Pairing {
   readonly #inTurn: boolean;
   readonly #ways: Readonly<Record<Direction, Way>>;
   readonly #open: Exchange[] = [];
+  /** Exchanges without a complete final response, in the order of their requests. */
+  readonly unanswered: readonly Exchange[] = this.#open;
   #exchanges = 0;
   #calls = 0;
   /** The last exchange without a request, until a final response ends it. */
@@ -73,11 +61,6 @@ export class Pairing {
       request: new Way("request", { ...REQUEST_LIMITS, ...ANY_CONTENT, ...limits?.request }),
       response: new Way("response", { ...RESPONSE_LIMITS, ...ANY_CONTENT, ...limits?.response }),
     };
-  }
-
-  /** Exchanges without a complete final response, in the order of their requests. */
-  get unanswered(): readonly Exchange[] {
-    return this.#open;
   }
 
   /** Whether the connection must be closed by the rules (RFC 9112 §9.3), for example after a broken message. */
@@ -174,11 +157,10 @@ export class Pairing {
   #find(way: Way, search: StartLineSearch<Arrival>, bytes: Uint8Array, arrival: Arrival): void {
     const found = search.receive(bytes, arrival, way.direction);
     if (found === undefined) return;
-    const octets = new ByteBuffer(0);
-    for (const piece of found.pieces) octets.append(piece.bytes);
+    const octets = Buffer.concat(found.pieces.map((piece) => piece.bytes));
     if (way.direction === "response" && search.skipped > 0) this.#overButLast();
     way.restart({ from: way.received - octets.length, arrival: found.pieces[0].packet });
-    this.#readAgain(way, octets.view());
+    this.#readAgain(way, octets);
   }
 
   /** Reads octets that are held; if there were too many, they cannot be read any more. */
@@ -207,7 +189,7 @@ export class Pairing {
         const { unread } = way.decoder;
         if (unread.length === 0) break;
         // An empty line may precede a request (RFC 9112 §2.2), and does not begin one.
-        if (way.direction === "response" || !isEmptyLine(unread)) this.#begin(way);
+        if (way.direction === "response" || !"\r\n".startsWith(octetString(unread, 0, 3))) this.#begin(way);
         // That may have let the other direction read on, and end HTTP.
         if (way.stopped !== undefined) break;
       }
@@ -256,7 +238,7 @@ export class Pairing {
     way.restartsAfter = undefined;
     way.message = message;
     if (isRequest) {
-      exchange.request = message as Message<RequestHead>;
+      exchange.request = message as Exchange["request"];
       if (this.#answers === undefined || this.#inTurn) this.#open.push(exchange);
       if (this.#inTurn && this.#open.length > MAX_WAITING_IN_TURN) this.#open.shift();
     } else exchange.responses.push(message as Message<ResponseHead>);
@@ -287,7 +269,7 @@ export class Pairing {
     if (way.held !== undefined) this.#resume(way);
   }
 
-  #step(way: Way, event: RequestHead | ResponseHead | ContentPiece | MessageEnd): void {
+  #step(way: Way, event: HttpEvent): void {
     const message = way.message!;
     const { direction } = way;
     switch (event.kind) {
@@ -311,7 +293,7 @@ export class Pairing {
         way.paused = this.#inTurn;
         way.closes = !message.head!.persistent;
         this.#listener({ kind: "ended", direction, message, trailers: event.trailers });
-        if (direction === "request") this.#requested(way, message as Message<RequestHead>);
+        if (direction === "request") this.#requested(way, message.exchange);
         else this.#responded(way, message as Message<ResponseHead>);
     }
   }
@@ -341,9 +323,9 @@ export class Pairing {
     return leavesHttp(status, method);
   }
 
-  #requested(way: Way, { exchange, head }: Message<RequestHead>): void {
-    const mayLeave = head!.method === "CONNECT" || head!.fields.get("upgrade") !== undefined;
-    const isAnswered = finalResponse(exchange)?.head !== undefined;
+  #requested(way: Way, exchange: Exchange): void {
+    const mayLeave = exchange.method === "CONNECT" || exchange.request!.head!.fields.get("upgrade") !== undefined;
+    const isAnswered = exchange.responses.some(({ interim, head }) => !interim && head !== undefined);
     if (this.#ways.response.stopped === "left HTTP") this.#stop(way, "left HTTP");
     else if (mayLeave && !isAnswered && this.#answers === undefined) {
       this.#holding = exchange;
@@ -406,10 +388,6 @@ export class Pairing {
 
 /** Characters of an invalid request that name it. */
 const LINE_CHARACTERS = 80;
-
-function isEmptyLine(octets: Uint8Array): boolean {
-  return octets.length < 3 && "\r\n".startsWith(octetString(octets));
-}
 
 /** Returns the first line, without the HTTP version and without credentials, which are found before it is cut. */
 function lineOf(octets: Uint8Array): string {

@@ -7,16 +7,10 @@ import type { Direction, Message, Stop } from "./messages.ts";
 import type { StartLineSearch } from "./start_lines.ts";
 
 /** When octets came, by the caller's clock, and with which call. */
-export interface Arrival {
-  readonly time: number;
-  readonly call: number;
-}
+export type Arrival = { readonly time: number; readonly call: number };
 
-interface Held {
-  readonly octets: ByteBuffer;
-  readonly from: number;
-  readonly arrival: Arrival;
-}
+/** Octets that may be read later. */
+type Held = { readonly octets: ByteBuffer; readonly from: number; readonly arrival: Arrival };
 
 export class Way {
   readonly #limits: MessageLimits;
@@ -68,11 +62,8 @@ export class Way {
     if (this.ended) this.decoder.close();
     this.start = from;
     this.arrival = arrival;
-    this.message =
-      this.stopped =
-      this.search =
-      this.held =
-        undefined;
+    this.message = this.stopped = undefined;
+    this.search = this.held = undefined;
     this.readOn = false;
   }
 }

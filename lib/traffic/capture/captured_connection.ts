@@ -49,7 +49,6 @@ interface Reset {
 type Happened<Event = CaptureEvent> = Event extends unknown ? Omit<Event, keyof Seen | "origin"> : never;
 
 export class CapturedConnection {
-  readonly number: number;
   /** Octets that were sent for the first time after a reset that ended the connection, and after those in flight. */
   afterReset = 0;
   readonly #sides: readonly [from: string, to: string];
@@ -77,13 +76,12 @@ export class CapturedConnection {
 
   /** Creates a connection between two endpoints, the first of which sent the first packet. */
   constructor(
-    number: number,
+    readonly number: number,
     sides: readonly [from: string, to: string],
     context: ConnectionContext,
     isWanted: boolean,
     isStreamKnown: boolean,
   ) {
-    this.number = number;
     this.#sides = sides;
     this.#context = context;
     this.#ended = !isWanted;
@@ -137,11 +135,8 @@ export class CapturedConnection {
   /** Whether a SYN, repeated after a reset, opens the connection again; if so, all starts anew. */
   #reopens(flags: number): boolean {
     if ((flags & (SYN | ACK)) !== SYN || this.#reset === undefined) return false;
-    this.#reset =
-      this.#halves =
-      this.#client =
-      this.#synTime =
-        undefined;
+    this.#reset = this.#halves = undefined;
+    this.#client = this.#synTime = undefined;
     this.#ended = this.#hasOctets = false;
     this.#fins.length = this.#syns = 0;
     this.#tcp = newFacts();
@@ -279,11 +274,7 @@ export class CapturedConnection {
     return { flow, search: new StartLineSearch(), hasNews: false };
   }
 
-  #synchronize(
-    side: Side,
-    { flags, sequence, acknowledged, mss, windowScale = 0 }: Segment,
-    packet: PacketFacts,
-  ): void {
+  #synchronize(side: Side, { flags, sequence, acknowledged, mss, windowScale }: Segment, packet: PacketFacts): void {
     this.#half(side).flow.start(sequence + 1, true);
     const isFirst = (flags & ACK) === 0;
     if (this.#client === undefined) {
@@ -292,7 +283,7 @@ export class CapturedConnection {
     }
     this.#syns++;
     if (isFirst) this.#synTime ??= packet.time;
-    this.#scales[side] = windowScale;
+    this.#scales[side] = windowScale ?? 0;
     if (this.#hasOctets) return;
     if (mss !== undefined) this.#tcp.mss[this.#endOf(side)] ??= mss;
     const isNext = isFirst || this.#half(otherSide(side)).flow.ahead(acknowledged) === 0;

@@ -179,16 +179,11 @@ export class CaptureReader {
   }
 }
 
-interface CaptureEnd {
-  readonly reader: CaptureReader;
-  readonly notes: readonly string[];
-}
-
 /** Yields the events of a capture in order. Their octets stay unchanged. It throws a {@linkcode CaptureError}. */
 export async function* captureEvents(
   source: Source,
   options: CaptureReaderOptions = {},
-): AsyncGenerator<CaptureEvent, CaptureEnd> {
+): AsyncGenerator<CaptureEvent, readonly [CaptureReader, notes: readonly string[]]> {
   let events: CaptureEvent[] = [];
   const reader = new CaptureReader((event) => {
     events.push("bytes" in event ? { ...event, bytes: event.bytes.slice() } : event);
@@ -200,5 +195,5 @@ export async function* captureEvents(
   }
   const notes = reader.end();
   yield* events;
-  return { reader, notes };
+  return [reader, notes];
 }

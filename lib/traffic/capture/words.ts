@@ -3,7 +3,7 @@
 import { counted } from "../../bytes.ts";
 import { SHOWN_NUMBERS } from "../../limits.ts";
 import type { MessageOrigin } from "./origins.ts";
-import type { TcpFacts } from "./reader.ts";
+import type { CaptureReader, TcpFacts } from "./reader.ts";
 
 /** Octets of a message above which its throughput says something. */
 const LEAST_MEASURED_OCTETS = 100_000;
@@ -24,12 +24,7 @@ export function numbersText(numbers: readonly number[]): string {
   return `${numbers.slice(0, SHOWN_NUMBERS).join(", ")}${numbers.length > SHOWN_NUMBERS ? ", …" : ""}`;
 }
 
-export interface CaptureCounts {
-  /** When its first packet was captured, in microseconds since 1970. */
-  readonly start: number | undefined;
-  readonly packets: number;
-  readonly connections: number;
-}
+type Counts = Pick<CaptureReader, "start" | "packets" | "connections">;
 
 /** Returns a time in microseconds since 1970 as a date; `undefined` if it is none. */
 export function startDate(start = NaN): Date | undefined {
@@ -39,7 +34,7 @@ export function startDate(start = NaN): Date | undefined {
 }
 
 /** Returns when a capture began, and how much it has, or has so far. */
-export function summaryText({ start = NaN, packets, connections }: CaptureCounts, soFar: boolean): string {
+export function summaryText({ start = NaN, packets, connections }: Counts, soFar: boolean): string {
   const counts = `${counted(packets, "packet")}, ${counted(connections, "connection")}${soFar ? " so far" : ""}`;
   const date = startDate(start);
   if (date === undefined) return counts;

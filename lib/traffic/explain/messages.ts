@@ -46,10 +46,9 @@ export function lineOf({ head, line, exchange }: Message): string {
   return head.kind === "request" ? `${head.method} ${head.target}` : `${head.status} ${head.reason}`.trimEnd();
 }
 
-function endOf({ kind, fault, state }: Explanation): string {
+function endOf({ fault, state }: Explanation): string {
   if (fault !== undefined) return `invalid at octet ${fault.offset}`;
-  if (state === "incomplete") return "not whole";
-  return state === "whole" || kind === "unread" ? "" : "invalid";
+  return state === "incomplete" ? "not whole" : "";
 }
 
 /** Returns the explanation of a file's first line if that ends in a bare LF, which is its only fault. */
@@ -66,22 +65,16 @@ export function bareFirstLine(start: Uint8Array): Explanation | undefined {
  * @param isWhole Whether these are all of the file's messages, so that it is known whether there is content.
  * @param isText Whether a fault of the first message itself is explained apart.
  */
-export function afterBareLine(
-  line: Explanation,
-  placed: readonly Placed[],
-  { isWhole, isText }: { readonly isWhole: boolean; readonly isText: boolean },
-): Placed[] {
-  const hasContent = !isWhole ||
-    placed.some(({ explanation }) => explanation.rows.some(({ kind }) => kind === "content"));
-  const [{ explanation: first, at }, ...more] = placed;
+export function afterBareLine(line: Explanation, all: readonly Placed[], isWhole: boolean, isText: boolean): Placed[] {
+  const rowsOf = ({ explanation }: Placed) => explanation.rows;
+  const hasContent = !isWhole || all.flatMap(rowsOf).some(({ kind }) => kind === "content");
+  const [{ explanation: first, at }, ...more] = all;
   const fix = `${line.fault!.fix}: --crlf reads the file so${hasContent ? "" : ", unix2dos converts it"}`;
   const fault = { ...line.fault!, fix };
   // A fault of its own has its own lines.
-  if (first.fault !== undefined && isText) return [{ explanation: { ...line, fault }, at }, ...placed];
+  if (first.fault !== undefined && isText) return [{ explanation: { ...line, fault }, at }, ...all];
   const rows = [...line.rows, ...first.rows.filter(({ kind }) => kind !== "start")];
-  const findings = [
-    { text: "the lines after the first are explained as if they ended in \\r\\n" },
-    ...first.findings,
-  ];
+  const finding = { text: "the lines after the first are explained as if they ended in \\r\\n" };
+  const findings = [finding, ...first.findings];
   return [{ explanation: { ...first, rows, fault, findings, state: "broken" }, at }, ...more];
 }

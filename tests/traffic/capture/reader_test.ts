@@ -232,7 +232,7 @@ async function all(
   const events: CaptureEvent[] = [];
   let next = await reading.next();
   for (; !next.done; next = await reading.next()) events.push(next.value);
-  const { reader: { connections }, notes } = next.value;
+  const [{ connections }, notes] = next.value;
   return { events, connections, notes };
 }
 

@@ -13,7 +13,7 @@ function textOf(file: string): string {
   explainer.receive(octets);
   explainer.end();
   const view = messagesText({ width: 80, all: false, painter: painterFor(false) });
-  return afterBareLine(line, explainer.take(), { isWhole: true, isText: true }).map((placed) => view(placed)).join("");
+  return afterBareLine(line, explainer.take(), true, true).map((placed) => view(placed)).join("");
 }
 
 Deno.test("behind a first line that ends in LF, the rest is explained, and the fix names --crlf", () => {
