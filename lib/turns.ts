@@ -15,10 +15,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** Work for one request between two checks of the clock, in characters read or equivalent work. */
 export const MAX_WORK_BETWEEN_TURNS: number = 16 * 1024;
-
 /** How long the requests that one client has sent are answered together while others wait. */
 export const MAX_SHARE_MS: number = 0.2;
-
 /** How long clients that always have more to send or to read are served before all others are. */
 export const MAX_TURN_MS: number = 10;
 

@@ -10,10 +10,8 @@ import { waitFor } from "../turns.ts";
 
 /** Bytes of a request that extend each timeout by one millisecond. */
 const BYTES_PER_MS = 1000;
-
 /** Pause after every node has failed once. */
 const ROUND_PAUSE_MS = 100;
-
 /** How long one node may take for a request before the next node is asked. */
 const TRY_MS = 2_000;
 

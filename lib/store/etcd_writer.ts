@@ -14,13 +14,10 @@ import * as etcd from "./etcd_messages.ts";
 
 /** Base64 in one transaction; a single row may have more. Nodes accept requests of 1.5 MiB by default. */
 const MAX_BATCH_BYTES = 1024 * 1024;
-
 /** Waiting writes considered for one transaction, which has each row once. */
 const MAX_CONSIDERED_WRITES = 4_000;
-
 /** How often a transaction is built anew because the marker or `meta` was replaced. */
 const MAX_LOSSES = 3;
-
 /** Age at which the marker of a server that writes no more is removed. */
 const MARKER_MS = 7 * 24 * 60 * 60 * 1000;
 

@@ -17,10 +17,8 @@ const MAX_KEPT_LOG_BYTES = 16 * 1024 * 1024;
 const MAX_CHECKED_FIRST_BYTES = 100 * 1024 * 1024;
 /** The maximum of symbolic links to follow. */
 const MAX_LINKS = 40;
-
 /** Identifies this program's SQLite files (`PRAGMA application_id`): "wire" in ASCII. */
 const APPLICATION_ID = 0x77697265;
-
 /** The newest format (`PRAGMA user_version`). */
 const FORMAT = 1;
 

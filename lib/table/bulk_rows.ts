@@ -20,9 +20,7 @@ import {
   schemaProblems,
   SentRow,
   storedText,
-  type TextProblem,
   textProblem,
-  tooManyFor,
 } from "./row_text.ts";
 
 const OPEN_BRACE = 0x7b;
@@ -187,7 +185,7 @@ class RowsReader {
     const { schema, maxRowBytes } = this.limits;
     yield sent.length;
     // The outermost object is not part of the row.
-    const problem: TextProblem | undefined = textProblem(scanner, 1) ?? tooManyFor(schema, scanner.members);
+    const problem = textProblem(scanner, 1, schema);
     if (problem !== undefined) {
       return this.refuse(name, problem.rule === undefined ? problem.detail : wrongField(problem), place);
     }
