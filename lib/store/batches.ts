@@ -35,7 +35,6 @@ export class Batches<T extends { reject(reason: unknown): void }> {
     this.#waiting.unshift(...batch);
   }
 
-  /** Rejects everything that waits. */
   reject(reason: unknown): void {
     for (const { reject } of this.#waiting.splice(0)) reject(reason);
   }

@@ -35,7 +35,6 @@ export interface EtcdStoreOptions extends ClusterOptions {
   readonly prefix?: string;
 }
 
-/** The table in an etcd cluster. */
 export class EtcdStore implements Store {
   readonly #cluster: EtcdCluster;
   readonly #read: (name: string) => Promise<Row | undefined>;

@@ -52,7 +52,6 @@ export class EtcdCluster {
     return this.#closed.signal.aborted;
   }
 
-  /** Waits before a request is repeated. */
   pause(ms: number = PROBE_MS): Promise<void> {
     return this.#wait(ms, this.#closed.signal);
   }

@@ -50,7 +50,6 @@ export interface GatewayOptions {
 export interface AskOptions<T> {
   /** Whether to ask each node only once, regardless of the time. */
   readonly once?: boolean;
-  /** Milliseconds for one attempt. */
   readonly tryMs?: number;
   /** Reads the content of an answer with status 200; by default JSON with etcd's header. */
   readonly read?: (response: Response) => Promise<T>;
@@ -130,7 +129,6 @@ export class EtcdGateway {
     this.#client.close();
   }
 
-  /** Sends a request to one node, or throws an {@linkcode EtcdError} or {@linkcode TokenRefused}. */
   async #try<T>(
     node: string,
     path: string,
@@ -217,7 +215,6 @@ export function parseAnswer<T>(text: string): T {
   return answer;
 }
 
-/** Reads the content of an answer as text, unless it is longer than allowed. */
 async function textOf(response: Response, mostBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;

@@ -21,7 +21,6 @@ const MAX_LOSSES = 3;
 /** Age at which the marker of a server that writes no more is removed. */
 const MARKER_MS = 7 * 24 * 60 * 60 * 1000;
 
-/** The result of a row's write, and the version it gave. */
 type WrittenOutcome = etcd.Outcome & { readonly version: number };
 
 interface WaitingRow extends PromiseWithResolvers<WrittenOutcome> {
@@ -43,7 +42,6 @@ interface Sent {
   readonly base: number;
 }
 
-/** Writes a table, with a marker of its own. */
 export class EtcdWriter {
   readonly #marker: string;
   readonly #batches: Batches<WaitingWrite>;

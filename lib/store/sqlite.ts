@@ -53,7 +53,6 @@ const LOG_PAUSE_MS = 50;
 /** Rows that are handed over part by part. */
 type Parts = AsyncIterable<readonly NewRow[]>;
 
-/** A write that waits for its transaction, or for its end. */
 interface WaitingWrite extends PromiseWithResolvers<WriteResult> {
   readonly write: Write;
   /** The rows of an insertion that has a transaction of its own. */
@@ -69,7 +68,6 @@ interface FoundRow {
 /** Calls the thread. It loads its modules itself, which needs read permission. */
 class WriterThread {
   readonly #worker = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
-  /** The calls without a result, in order. */
   readonly #calls: PromiseWithResolvers<unknown>[] = [];
   #ended: StoreError | undefined;
 
@@ -108,13 +106,11 @@ class WriterThread {
   }
 }
 
-/** The table in an SQLite file. */
 export class SqliteStore implements Store {
   readonly #reader: DatabaseSync;
   readonly #query;
   readonly #snapshots: SnapshotPool;
   #writer: WriterThread | undefined;
-  /** The thread that looks for damage. */
   #checker: WriterThread | undefined;
   /** Reads since the event loop's last turn. From the second on they share a transaction: four times as fast. */
   #readsThisTurn = 0;
@@ -123,9 +119,7 @@ export class SqliteStore implements Store {
   #refusal: StoreError | undefined;
   /** Resolves once a snapshot may start; `undefined` if it may start now. */
   #clearing: Promise<void> | undefined;
-  /** See {@linkcode leastVersion}. */
   #leastVersion = 0;
-  /** Whether damage was found, and reported. */
   #isDamaged = false;
 
   private constructor(
@@ -285,7 +279,6 @@ export class SqliteStore implements Store {
     if (damage !== undefined) this.#onDamage(damage);
   }
 
-  /** Another program has written to the file. */
   #onOthers(): void {
     this.#endReads();
     this.#leastVersion = leastVersion(this.#reader);
@@ -313,7 +306,6 @@ export class SqliteStore implements Store {
     return waiting.promise;
   }
 
-  /** Has writes performed in one transaction. */
   async #perform(batch: readonly WaitingWrite[]): Promise<void> {
     let reply: BatchReply;
     try {

@@ -34,13 +34,11 @@ export function isFailure(result: WriteResult): result is WriteFailure {
   return typeof result === "object" && "fault" in result;
 }
 
-/** Writes to the file through one connection. */
 export class BatchRunner {
   readonly #sql;
   #state: TableState = { revision: 0, total: 0, longest: 0 };
   /** The result so far of an insertion whose rows come part by part. */
   #insertion: string[] | WriteFailure | undefined;
-  /** See {@linkcode leastVersion}. */
   #leastVersion: number;
   /** The file's `data_version`, which other programs' writes change, in the last transaction that was committed. */
   #seen: number | undefined;
@@ -127,7 +125,6 @@ export class BatchRunner {
     });
   }
 
-  /** Inserts some rows, and notes the names that are taken. */
   add(rows: readonly NewRow[]): void {
     const taken = this.#insertion;
     if (!Array.isArray(taken)) return;
@@ -157,7 +154,6 @@ export class BatchRunner {
     }
   }
 
-  /** Reads the table's state at the start of a transaction. */
   #begin(): void {
     const wasFull = this.room?.begin();
     this.#state = this.#sql.readState.get() as unknown as TableState;
@@ -240,7 +236,6 @@ export class BatchRunner {
     return true;
   }
 
-  /** Records that a row was written. */
   #note(name: string, json: string): void {
     this.#state.revision++;
     this.#state.longest = Math.max(this.#state.longest, name.length + json.length);

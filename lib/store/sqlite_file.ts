@@ -15,14 +15,12 @@ import { StoreError, unavailable } from "../store.ts";
 const MAX_KEPT_LOG_BYTES = 16 * 1024 * 1024;
 /** The size of a file up to which it is checked for damage before it is served; a larger one while it is. */
 const MAX_CHECKED_FIRST_BYTES = 100 * 1024 * 1024;
-/** The maximum of symbolic links to follow. */
 const MAX_LINKS = 40;
 /** Identifies this program's SQLite files (`PRAGMA application_id`): "wire" in ASCII. */
 const APPLICATION_ID = 0x77697265;
 /** The newest format (`PRAGMA user_version`). */
 const FORMAT = 1;
 
-/** Makes an empty file one of this format. */
 function create(database: DatabaseSync): void {
   database.exec(`
     CREATE TABLE rows (
@@ -46,7 +44,6 @@ function create(database: DatabaseSync): void {
 /** The messages of SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGE = /disk image is malformed|malformed database|file is not a database/;
 
-/** The properties of the whole table. */
 export interface TableState {
   revision: number;
   total: number;

@@ -30,7 +30,6 @@ export interface WriterCalls {
   close(): void;
 }
 
-/** The results of a batch in order. */
 export interface BatchReply {
   readonly results: readonly WriteResult[];
   /** Whether the log is too long and cannot be truncated now. */
@@ -81,7 +80,6 @@ scope.onmessage = ({ data: { method, args } }) => {
   }
 };
 
-/** Returns the calls that write to an open file. */
 function writing(
   database: DatabaseSync,
   { file, room, runner }: { readonly file: string; readonly room: Room; readonly runner: BatchRunner },

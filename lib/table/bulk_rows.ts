@@ -123,7 +123,6 @@ export async function* readEach(
   yield reader.end();
 }
 
-/** Creates rows from their positions in a text. */
 class RowsReader {
   readonly #canonical: CanonicalRows;
   readonly #names = Array.from({ length: SHARDS }, () => new Set<string>());
@@ -180,7 +179,6 @@ class RowsReader {
     throw new HttpError(422, `No row was created: ${first}: it ${detail}`, { errors: this.#errors });
   }
 
-  /** Reads a row that is not in canonical form. */
   *#read(name: string, sent: Uint8Array, scanner: JsonScanner, place?: string): Generator<number, void> {
     const { schema, maxRowBytes } = this.limits;
     yield sent.length;

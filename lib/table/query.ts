@@ -25,7 +25,6 @@ import { type Field, fieldOf, type RowTest } from "./stored_rows.ts";
 /** Rows per page, unless the query says otherwise. */
 const DEFAULT_PER_PAGE = 10;
 
-/** A field to sort by. */
 export interface SortKey {
   readonly field: Field;
   /** Whether the largest comes first. */
@@ -51,7 +50,6 @@ interface TypedField extends Field {
   readonly type: RowFieldType;
 }
 
-/** Creates a filter from its operand. */
 type Operator = (operand: string, field: TypedField, parameter: string) => RowTest;
 
 /** The operators other than `eq` and `in`, whose values are alternatives. */

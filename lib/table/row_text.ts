@@ -190,7 +190,6 @@ export function* requireFewMembers(value: Uint8Array): Generator<number, void> {
   if (members > MAX_ROW_MEMBERS) throw unfit([tooMany(members)]);
 }
 
-/** Refuses a value, as it is stored, that does not fit the schema. */
 export function requireSchema(value: Uint8Array, schema: RowSchema): void {
   const errors = schemaProblems(value, schema);
   if (errors.length > 0) throw unfit(errors);

@@ -153,7 +153,6 @@ const INEXACT = 8;
 /** Octets of a row, a text or digits: a page's row or a {@linkcode Value}. */
 type Octets = Pick<Value, "bytes" | "start" | "end">;
 
-/** Rows in the order in which they were added. */
 export class HeldRows {
   bytes = 0;
   count = 0;
@@ -181,12 +180,10 @@ export class HeldRows {
     return size;
   }
 
-  /** Adds the current row of a page. */
   add(page: StoredRows): void {
     this.#add(page, (k) => page.value(this.keys[k].field));
   }
 
-  /** Adds a copy of another holder's row. */
   copy(from: HeldRows, index: number): void {
     const bytes = from.#bufferAt(from.#places[index]);
     const start = from.#places[index] % BUFFER_BYTES;
@@ -231,7 +228,6 @@ export class HeldRows {
     return 0;
   }
 
-  /** Compares the current row of a page with a held one. */
   compareTo(page: StoredRows, index: number): number {
     for (let k = 0; k < this.keys.length; k++) {
       this.#read(index, k, this.#b);
