@@ -72,7 +72,6 @@ const MAX_DIGITS = 17;
 const MIN_EXPONENTIAL = 1e21;
 /** Numbers without an exponent and with at most this many octets are exact. */
 export const MAX_PLAIN_OCTETS: number = 15;
-
 /** Decodes UTF-8, in which a byte order mark is a character like any other. */
 export const UTF8: TextDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 

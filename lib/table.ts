@@ -144,17 +144,12 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   #answerTable(request: RequestHead, content: Uint8Array, requester?: Requester): Awaitable<HttpResponse> {
-    switch (request.method) {
-      case "GET":
-      case "HEAD": {
-        const snapshot = () => this.store.snapshot(() => requester?.tooSlow?.());
-        return listTable({ snapshot }, this.#limits.schema, request, requester);
-      }
-      case "POST":
-        return this.#creator.create(request, content, requester);
-      default:
-        return allow(request.path === "/" ? this.#tableMethods : this.#rowMethods, this.#rowFields);
+    if (request.method === "POST") return this.#creator.create(request, content, requester);
+    if (request.method === "OPTIONS") {
+      return allow(request.path === "/" ? this.#tableMethods : this.#rowMethods, this.#rowFields);
     }
+    const snapshot = () => this.store.snapshot(() => requester?.tooSlow?.());
+    return listTable({ snapshot }, this.#limits.schema, request, requester);
   }
 
   #answerRow(call: RowCall): Awaitable<HttpResponse> {

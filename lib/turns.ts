@@ -15,10 +15,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** Work for one request between two checks of the clock, in characters read or equivalent work. */
 export const MAX_WORK_BETWEEN_TURNS: number = 16 * 1024;
-
 /** How long the requests that one client has sent are answered together while others wait. */
 export const MAX_SHARE_MS: number = 0.2;
-
 /** How long clients that always have more to send or to read are served before all others are. */
 export const MAX_TURN_MS: number = 10;
 
@@ -51,11 +49,9 @@ export class FairTurns {
   /** Returns a promise to await before more work is done; `undefined` while budget is left and nobody waits. */
   yieldIfBusy(): Promise<void> | undefined {
     if (!this.#scheduled && !this.#isTurnOver()) return undefined;
-    if (!this.#scheduled) {
-      this.#scheduled = true;
-      this.#afterTurn();
-    }
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    const turn = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (!this.#scheduled) this.#serve();
+    return turn;
   }
 
   #isTurnOver(): boolean {
@@ -67,26 +63,21 @@ export class FairTurns {
     return false;
   }
 
-  /** Schedules the first caller after a turn. Only a timer lets the runtime poll I/O first; setImmediate does not. */
-  #afterTurn(): void {
-    setTimeout(() => {
+  /** Lets the callers that wait continue one after the other, in turns. */
+  async #serve(): Promise<void> {
+    this.#scheduled = true;
+    while (this.#waiting.length > 0) {
+      // Only a timer lets the runtime poll I/O first; setImmediate does not.
+      await new Promise((resolve) => setTimeout(resolve, 0));
       this.#since = this.now();
-      this.#next();
-    }, 0);
-  }
-
-  #next(): void {
-    if (this.#waiting.length === 0) {
-      this.#scheduled = false;
-      this.#since = undefined;
-      return;
+      do {
+        this.#waiting.shift()!();
+        // The caller continues now. The next one follows when it waits again or has finished.
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      } while (this.#waiting.length > 0 && this.now() < this.#since + MAX_TURN_MS);
     }
-    this.#waiting.shift()!();
-    // The caller continues after this returns. The next one follows when it waits again or has finished.
-    setImmediate(() => {
-      if (this.now() < this.#since! + MAX_TURN_MS) this.#next();
-      else this.#afterTurn();
-    });
+    this.#scheduled = false;
+    this.#since = undefined;
   }
 }
 

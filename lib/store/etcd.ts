@@ -25,10 +25,8 @@ import { EtcdWriter, removeOldMarkers } from "./etcd_writer.ts";
 
 /** Rows that one request may insert, regardless of the nodes' limits: a large transaction delays other clients. */
 const MAX_INSERTED_ROWS = 30_000;
-
 /** The size of their values in total, in characters. */
 const MAX_INSERTED_BYTES = 32 * 1024 * 1024;
-
 /** Rows that are encoded before other clients have their turn. */
 const STEP_ROWS = 500;
 

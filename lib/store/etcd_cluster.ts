@@ -17,7 +17,6 @@ import * as etcd from "./etcd_messages.ts";
 
 /** How often a cluster that does not answer is asked whether it is there again. */
 const PROBE_MS = 500;
-
 /** Interval between login attempts after a refusal. Checking a password is slow for the node. */
 const DENIED_PROBE_MS = 5_000;
 

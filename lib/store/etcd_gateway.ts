@@ -10,10 +10,8 @@ import { waitFor } from "../turns.ts";
 
 /** Bytes of a request that extend each timeout by one millisecond. */
 const BYTES_PER_MS = 1000;
-
 /** Pause after every node has failed once. */
 const ROUND_PAUSE_MS = 100;
-
 /** How long one node may take for a request before the next node is asked. */
 const TRY_MS = 2_000;
 
@@ -52,7 +50,6 @@ export interface GatewayOptions {
 export interface AskOptions<T> {
   /** Whether to ask each node only once, regardless of the time. */
   readonly once?: boolean;
-  /** Milliseconds for one attempt. */
   readonly tryMs?: number;
   /** Reads the content of an answer with status 200; by default JSON with etcd's header. */
   readonly read?: (response: Response) => Promise<T>;
@@ -132,7 +129,6 @@ export class EtcdGateway {
     this.#client.close();
   }
 
-  /** Sends a request to one node, or throws an {@linkcode EtcdError} or {@linkcode TokenRefused}. */
   async #try<T>(
     node: string,
     path: string,
@@ -219,7 +215,6 @@ export function parseAnswer<T>(text: string): T {
   return answer;
 }
 
-/** Reads the content of an answer as text, unless it is longer than allowed. */
 async function textOf(response: Response, mostBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;

@@ -65,7 +65,6 @@ export class TableKeys {
   readonly meta: string;
   /** The range of the rows' keys: its first key, and the first key after it. */
   readonly rows: readonly [start: string, end: string];
-  /** The range of the writers' markers. */
   readonly markers: readonly [start: string, end: string];
   readonly #prefix: string;
 
@@ -134,7 +133,6 @@ interface RangeOptions {
   readonly sort_order?: "DESCEND";
 }
 
-/** Returns an operation that reads keys. */
 export function range(key: string, options?: RangeOptions): string {
   return `{"request_range":${rangeRequest(key, options)}}`;
 }
@@ -195,7 +193,6 @@ export function isSure(write: RowWrite): boolean {
 /** What a batch checks and writes beside its rows. */
 export interface BatchContext {
   readonly keys: TableKeys;
-  /** The key of the writer's marker. */
   readonly marker: string;
   /** The revision of the marker's last write; 0 if it does not exist. */
   readonly revision: number;
@@ -256,7 +253,6 @@ function revisionOf(version: number, base: number): number {
   return version > base ? version - base : -1;
 }
 
-/** Returns the result of a write from its answer. */
 export function outcomeOf({ kind, expected }: RowWrite, answer: OperationAnswer): Outcome {
   if (expected !== undefined) return { done: answer.response_txn?.succeeded === true, existed: expected !== 0 };
   if (kind === "put") return { done: true, existed: answer.response_put?.prev_kv !== undefined };

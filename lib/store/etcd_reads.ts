@@ -18,28 +18,20 @@ import * as etcd from "./etcd_messages.ts";
 
 /** Base64 that one transaction reads, estimated from the rows read before. */
 const MAX_READ_BYTES = 8 * 1024 * 1024;
-
 /** Rows in one transaction, beside `meta`. */
 const MAX_READS = etcd.MAX_OPERATIONS - 1;
-
 /** Bytes that are read of an answer with a portion. Rows after that are requested again. */
 const MAX_PORTION_ANSWER_BYTES = 4 * 1024 * 1024;
-
 /** Characters of a portion, except for one with a single row. */
 const PORTION_CHARACTERS = 1024 * 1024;
-
 /** Rows in a portion. Each portion costs the nodes as much as all rows after it, so portions should be large. */
 const MAX_PORTION_ROWS = 10_000;
-
 /** Rows in the first portion, before their size is known. */
 const FIRST_PORTION_ROWS = 256;
-
 /** How many times as many rows a portion may have as the one before: they may be larger. */
 const PORTION_GROWTH = 4;
-
 /** Rows that are decoded before other clients have their turn. */
 const STEP_ROWS = 500;
-
 /** What separates two keys in an answer, and occurs nowhere else in it. */
 const BETWEEN_KEYS = '"},{"';
 

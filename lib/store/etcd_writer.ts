@@ -14,17 +14,13 @@ import * as etcd from "./etcd_messages.ts";
 
 /** Base64 in one transaction; a single row may have more. Nodes accept requests of 1.5 MiB by default. */
 const MAX_BATCH_BYTES = 1024 * 1024;
-
 /** Waiting writes considered for one transaction, which has each row once. */
 const MAX_CONSIDERED_WRITES = 4_000;
-
 /** How often a transaction is built anew because the marker or `meta` was replaced. */
 const MAX_LOSSES = 3;
-
 /** Age at which the marker of a server that writes no more is removed. */
 const MARKER_MS = 7 * 24 * 60 * 60 * 1000;
 
-/** The result of a row's write, and the version it gave. */
 type WrittenOutcome = etcd.Outcome & { readonly version: number };
 
 interface WaitingRow extends PromiseWithResolvers<WrittenOutcome> {
@@ -135,22 +131,22 @@ export class EtcdWriter {
       batch.forEach(({ write, resolve }, i) => resolve({ ...etcd.outcomeOf(write, sent.answers[i + 1]), version }));
       return;
     }
-    const before = await whatWasDone(() => this.#readRows(writes.map(({ key }) => key), sent.revision - 1));
+    const before = await withFate(true, () => this.#readRows(writes.map(({ key }) => key), sent.revision - 1));
     batch.forEach(({ write, resolve }, i) => resolve({ ...etcd.outcomeAfter(write, before[i], sent.base), version }));
   }
 
   async #insert({ write, resolve }: WaitingInsertion): Promise<void> {
     // With a marker, the transaction has room for one more row. But writing one changes the table's revision.
-    if (this.#revision === 0 && write.expected === undefined) await besideRows(() => this.#fence());
+    if (this.#revision === 0 && write.expected === undefined) await withFate(false, () => this.#fence());
     const sent = await this.#send((context) => etcd.insertionRequest(write, context), () => true);
     if (sent.kind !== "refused") return resolve([]);
     if (write.expected !== undefined) {
       const marker = etcd.latestMarker(this.cluster.keys, sent.revision);
-      const { responses } = await besideRows(() => this.cluster.transact(etcd.transaction([], [marker])));
+      const { responses } = await withFate(false, () => this.cluster.transact(etcd.transaction([], [marker])));
       const latest = Number(responses![0].response_range!.kvs?.[0].mod_revision ?? 0);
       if (sent.base + latest > write.expected) return resolve(undefined);
     }
-    const rows = await besideRows(() => this.#readRows(write.keys, sent.revision));
+    const rows = await withFate(false, () => this.#readRows(write.keys, sent.revision));
     resolve(write.keys.map((_, i) => i).filter((i) => rows[i] !== undefined));
   }
 
@@ -186,7 +182,7 @@ export class EtcdWriter {
       let fate: Fate = "not-done";
       if (!answer.succeeded && !etcd.guardsHold(answers, context)) fate = this.#fateIn(answer);
       // Nothing was written. But an attempt without an answer may still arrive.
-      else if (repeated) fate = await whatWasDone(() => this.#fence());
+      else if (repeated) fate = await withFate(true, () => this.#fence());
       if (fate === "not-done") return result;
       if (fate === "done") return { ...result, kind: "repeated", revision: this.#revision };
       if (repeated || losses === MAX_LOSSES) throw new EtcdError("unavailable", "the data was replaced", repeated);
@@ -241,21 +237,13 @@ function isInsertion(waiting: WaitingWrite): waiting is WaitingInsertion {
   return waiting.write.kind === "insert";
 }
 
-/** Finds out about a write that may have been executed. If that fails, its outcome is unknown. */
-async function whatWasDone<T>(find: () => Promise<T>): Promise<T> {
-  try {
-    return await find();
-  } catch (error) {
-    throw new EtcdError(error instanceof EtcdError ? error.fault : "unavailable", (error as Error).message, true);
-  }
-}
-
-/** Runs a request that writes no rows. If it fails, no row's outcome is unknown. */
-async function besideRows<T>(ask: () => Promise<T>): Promise<T> {
+/** Runs a request beside a write that may have been executed, or was not. If it fails, its error says so. */
+async function withFate<T>(maybeDone: boolean, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {
-    throw error instanceof EtcdError ? new EtcdError(error.fault, error.message, false) : error;
+    if (error instanceof EtcdError) throw new EtcdError(error.fault, error.message, maybeDone);
+    throw maybeDone ? new EtcdError("unavailable", (error as Error).message, true) : error;
   }
 }
 

@@ -24,7 +24,6 @@ const LARGE_ROW_BYTES = 16 * 1024;
 const DEAD_BYTES = 32 * 1024;
 
 const INDEX_BYTES = SEGMENT_ROWS * (2 * Uint32Array.BYTES_PER_ELEMENT + Float64Array.BYTES_PER_ELEMENT);
-
 /** Bytes of rows read at a time, plus at most one row. */
 const PORTION_BYTES = 64 * 1024;
 

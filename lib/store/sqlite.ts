@@ -69,7 +69,6 @@ interface FoundRow {
 /** Calls the thread. It loads its modules itself, which needs read permission. */
 class WriterThread {
   readonly #worker = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
-  /** The calls without a result, in order. */
   readonly #calls: PromiseWithResolvers<unknown>[] = [];
   #ended: StoreError | undefined;
 
@@ -108,13 +107,11 @@ class WriterThread {
   }
 }
 
-/** The table in an SQLite file. */
 export class SqliteStore implements Store {
   readonly #reader: DatabaseSync;
   readonly #query;
   readonly #snapshots: SnapshotPool;
   #writer: WriterThread | undefined;
-  /** The thread that looks for damage. */
   #checker: WriterThread | undefined;
   /** Reads since the event loop's last turn. From the second on they share a transaction: four times as fast. */
   #readsThisTurn = 0;
@@ -123,9 +120,7 @@ export class SqliteStore implements Store {
   #refusal: StoreError | undefined;
   /** Resolves once a snapshot may start; `undefined` if it may start now. */
   #clearing: Promise<void> | undefined;
-  /** See {@linkcode leastVersion}. */
   #leastVersion = 0;
-  /** Whether damage was found, and reported. */
   #isDamaged = false;
 
   private constructor(
@@ -285,7 +280,6 @@ export class SqliteStore implements Store {
     if (damage !== undefined) this.#onDamage(damage);
   }
 
-  /** Another program has written to the file. */
   #onOthers(): void {
     this.#endReads();
     this.#leastVersion = leastVersion(this.#reader);

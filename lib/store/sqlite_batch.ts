@@ -39,7 +39,6 @@ export class BatchRunner {
   #state: TableState = { revision: 0, total: 0, longest: 0 };
   /** The result so far of an insertion whose rows come part by part. */
   #insertion: string[] | WriteFailure | undefined;
-  /** See {@linkcode leastVersion}. */
   #leastVersion: number;
   /** The file's `data_version`, which other programs' writes change, in the last transaction that was committed. */
   #seen: number | undefined;
@@ -123,7 +122,6 @@ export class BatchRunner {
     });
   }
 
-  /** Inserts some rows, and notes the names that are taken. */
   add(rows: readonly NewRow[]): void {
     const taken = this.#insertion;
     if (!Array.isArray(taken)) return;
@@ -153,7 +151,6 @@ export class BatchRunner {
     }
   }
 
-  /** Reads the table's state at the start of a transaction. */
   #begin(): void {
     const wasFull = this.room?.begin();
     this.#state = this.#sql.readState.get() as unknown as TableState;

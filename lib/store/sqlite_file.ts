@@ -15,12 +15,9 @@ import { StoreError, unavailable } from "../store.ts";
 const MAX_KEPT_LOG_BYTES = 16 * 1024 * 1024;
 /** The size of a file up to which it is checked for damage before it is served; a larger one while it is. */
 const MAX_CHECKED_FIRST_BYTES = 100 * 1024 * 1024;
-/** The maximum of symbolic links to follow. */
 const MAX_LINKS = 40;
-
 /** Identifies this program's SQLite files (`PRAGMA application_id`): "wire" in ASCII. */
 const APPLICATION_ID = 0x77697265;
-
 /** The newest format (`PRAGMA user_version`). */
 const FORMAT = 1;
 

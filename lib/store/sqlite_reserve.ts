@@ -119,7 +119,6 @@ export class Room {
     return this.#pages.get()!.page_count as number * this.#pageBytes - sizeOf(this.file);
   }
 
-  /** Returns whether there is room. */
   #hold(bytes: number): boolean {
     if (!this.resize(reserveOf(this.file), this.#held, bytes)) return false;
     this.#held = bytes;

@@ -10,11 +10,9 @@ import { IS_OBJECT, openFile, READ_STATE, storeError, type TableState } from "./
 import { type Place, type Portion, type Snapshot, START, type StoreError, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 
-/** The most rows read at a time. */
 const PORTION_ROWS = 1000;
 /** Bytes of rows read at a time, plus at most one row. */
 const PORTION_BYTES = 256 * 1024;
-/** Rows skipped at a time. */
 const SKIPPED_ROWS = 50_000;
 /** Connections to the file kept for later snapshots. */
 const MAX_IDLE = 4;

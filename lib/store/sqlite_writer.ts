@@ -16,21 +16,8 @@ const MAX_LOG_BYTES = 64 * 1024 * 1024;
 const FILE_CHECK_MS = 1_000;
 
 /** What the store calls: `open` first and `close` last, or `check` alone. */
-export interface WriterCalls {
-  check(file: string): string | undefined;
-  /** Opens a file to write to it. Returns whether another program has written to it. */
-  open(file: string): boolean;
-  batch(writes: readonly Write[]): BatchReply;
-  /** Begins an insertion in a transaction of its own; nothing but its rows and its end follow. */
-  begin(expected?: number): void;
-  add(rows: readonly NewRow[]): void;
-  end(commit: boolean): BatchReply;
-  /** Truncates the log. Returns whether that was possible. */
-  clearLog(): boolean;
-  close(): void;
-}
+export type WriterCalls = typeof OPENING & ReturnType<typeof writing>;
 
-/** The results of a batch in order. */
 export interface BatchReply {
   readonly results: readonly WriteResult[];
   /** Whether the log is too long and cannot be truncated now. */
@@ -57,12 +44,13 @@ const scope = self as unknown as {
   postMessage(message: WriterMessage): void;
 };
 
-let calls: Partial<WriterCalls> = {
-  check(file) {
+const OPENING = {
+  check(file: string): string | undefined {
     using database = openFile(file, true);
     return damageOf(database);
   },
-  open(file) {
+  /** Opens a file to write to it. Returns whether another program has written to it. */
+  open(file: string): boolean {
     const database = openFile(file);
     const room = new Room(database, file);
     const runner = new BatchRunner(database, room);
@@ -70,6 +58,7 @@ let calls: Partial<WriterCalls> = {
     return runner.noticedOthers();
   },
 };
+let calls: Partial<WriterCalls> = OPENING;
 
 scope.onmessage = ({ data: { method, args } }) => {
   try {
@@ -81,11 +70,10 @@ scope.onmessage = ({ data: { method, args } }) => {
   }
 };
 
-/** Returns the calls that write to an open file. */
 function writing(
   database: DatabaseSync,
   { file, room, runner }: { readonly file: string; readonly room: Room; readonly runner: BatchRunner },
-): Partial<WriterCalls> {
+) {
   const change = watchFile(file);
   let wasLow = false;
   const check = () => {
@@ -97,19 +85,20 @@ function writing(
     if (room.isLow) room.settle();
     check();
   }, FILE_CHECK_MS);
-  const reply = (results: readonly WriteResult[]) => {
+  const reply = (results: readonly WriteResult[]): BatchReply => {
     // A write into a file that is never opened again has failed: the store knows before it sees the results.
     check();
     const logIsFull = sizeOf(`${file}-wal`) > (room.isLow ? 0 : MAX_LOG_BYTES) && !clearLog(database);
     return { results, logIsFull, othersWrote: runner.noticedOthers() };
   };
   return {
-    batch: (writes) => reply(runner.run(writes)),
-    begin: (expected) => runner.begin(expected),
-    add: (rows) => runner.add(rows),
-    end: (commit) => reply([runner.end(commit)]),
+    batch: (writes: readonly Write[]) => reply(runner.run(writes)),
+    /** Begins an insertion in a transaction of its own; nothing but its rows and its end follow. */
+    begin: (expected?: number) => runner.begin(expected),
+    add: (rows: readonly NewRow[]) => runner.add(rows),
+    end: (commit: boolean) => reply([runner.end(commit)]),
     clearLog: () => clearLog(database) ?? false,
-    close() {
+    close(): void {
       clearInterval(timer);
       room.close();
       leaveLog(database);

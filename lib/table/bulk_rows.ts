@@ -17,9 +17,7 @@ import {
   schemaProblems,
   SentRow,
   storedText,
-  type TextProblem,
   textProblem,
-  tooManyFor,
 } from "./row_text.ts";
 
 const OPEN_BRACE = 0x7b;
@@ -122,7 +120,6 @@ export async function* readEach(
   yield reader.end();
 }
 
-/** Creates rows from their positions in a text. */
 class RowsReader {
   readonly #canonical: CanonicalRows;
   readonly #names = Array.from({ length: SHARDS }, () => new Set<string>());
@@ -179,12 +176,11 @@ class RowsReader {
     throw new HttpError(422, `No row was created: ${first}: it ${detail}`, { errors: this.#errors });
   }
 
-  /** Reads a row that is not in canonical form. */
   *#read(name: string, sent: Uint8Array, scanner: JsonScanner, place?: string): Generator<number, void> {
     const { schema, maxRowBytes } = this.limits;
     yield sent.length;
     // The outermost object is not part of the row.
-    const problem: TextProblem | undefined = textProblem(scanner, 1) ?? tooManyFor(schema, scanner.members);
+    const problem = textProblem(scanner, 1, schema);
     if (problem !== undefined) {
       return this.refuse(name, problem.rule === undefined ? problem.detail : wrongField(problem), place);
     }

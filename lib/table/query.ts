@@ -50,7 +50,6 @@ interface TypedField extends Field {
   readonly type: RowFieldType;
 }
 
-/** Creates a filter from its operand. */
 type Operator = (operand: string, field: TypedField, parameter: string) => RowTest;
 
 /** The operators other than `eq` and `in`, whose values are alternatives. */

@@ -165,8 +165,7 @@ export function* readRow(
   const isWrapped = name !== undefined && survey.outer === 1 && content[scanner.valueStart] === OPEN_BRACE &&
     isRow(parseOctets(content, scanner.nameStart, scanner.nameEnd), name, schema);
   const level = Number(isWrapped);
-  const problem = textProblem({ ...survey, members: survey.members - level }, level) ??
-    tooManyFor(schema, survey.members);
+  const problem = textProblem({ ...survey, members: survey.members - level }, level, schema);
   if (problem !== undefined) throw unfit([{ field: problem.field, detail: problem.detail }], problem.rule);
   return yield* storedText(
     isWrapped ? content.subarray(scanner.valueStart, scanner.valueEnd) : content.subarray(start),
@@ -191,7 +190,6 @@ export function* requireFewMembers(value: Uint8Array): Generator<number, void> {
   if (members > MAX_ROW_MEMBERS) throw unfit([tooMany(members)]);
 }
 
-/** Refuses a value, as it is stored, that does not fit the schema. */
 export function requireSchema(value: Uint8Array, schema: RowSchema): void {
   const errors = schemaProblems(value, schema);
   if (errors.length > 0) throw unfit(errors);
@@ -230,24 +228,25 @@ export interface TextProblem extends FieldProblem {
 }
 
 /** Returns why a row cannot be stored as it was sent, if so. It stands in so many objects. */
-export function textProblem({ members, depth, badNumber }: Counted, level: number): TextProblem | undefined {
+export function textProblem(
+  { members, depth, badNumber }: Counted,
+  level: number,
+  schema: RowSchema,
+): TextProblem | undefined {
   if (members > MAX_ROW_MEMBERS) return tooMany(members);
   if (depth - level > MAX_JSON_DEPTH) {
     return { field: "*", detail: `has objects or arrays more than ${MAX_JSON_DEPTH} deep` };
   }
   // A number in place of a row is in none of its fields.
   const name = badNumber?.path[level];
-  return name === undefined ? undefined : { field: JSON.parse(name), detail: badNumber!.problem, rule: "RFC 8259 §6" };
+  if (name !== undefined) return { field: JSON.parse(name), detail: badNumber!.problem, rule: "RFC 8259 §6" };
+  // More than are worth listing: JSON.parse would block other clients.
+  if (schema.fields === undefined || members <= MAX_ROW_FIELDS + MAX_PROBLEM_ERRORS) return undefined;
+  return { field: "*", detail: `has the fields ${schema}, saw ${members} members and elements` };
 }
 
 function tooMany(members: number): TextProblem {
   return { field: "*", detail: `has at most ${MAX_ROW_MEMBERS} members and elements, saw ${members}` };
-}
-
-/** Returns the problem of a row with more members than are worth listing, on which JSON.parse would block others. */
-export function tooManyFor(schema: RowSchema, members: number): TextProblem | undefined {
-  if (schema.fields === undefined || members <= MAX_ROW_FIELDS + MAX_PROBLEM_ERRORS) return undefined;
-  return { field: "*", detail: `has the fields ${schema}, saw ${members} members and elements` };
 }
 
 /** A scanner of content, which must be UTF-8; a byte order mark before it may be ignored (RFC 8259 §8.1). */

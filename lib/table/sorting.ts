@@ -150,7 +150,6 @@ const INEXACT = 8;
 /** Octets of a row, a text or digits: a page's row or a {@linkcode Value}. */
 type Octets = Pick<Value, "bytes" | "start" | "end">;
 
-/** Rows in the order in which they were added. */
 export class HeldRows {
   bytes = 0;
   count = 0;
@@ -226,7 +225,6 @@ export class HeldRows {
     return 0;
   }
 
-  /** Compares the current row of a page with a held one. */
   compareTo(page: StoredRows, index: number): number {
     for (let k = 0; k < this.keys.length; k++) {
       this.#read(index, k, this.#b);

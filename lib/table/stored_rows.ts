@@ -26,7 +26,6 @@ const CLOSE_BRACE = 0x7d;
 
 const ENCODER = new TextEncoder();
 
-/** Whether the current row passes a filter. */
 export type RowTest = (row: StoredRows) => boolean;
 
 /** Yields the rows of each portion of a snapshot from a cursor on, as far as they pass all filters. */
@@ -119,7 +118,6 @@ export interface Field {
   readonly isText: boolean;
 }
 
-/** Creates the field at the path of these names. */
 export function fieldOf(names: readonly string[], isText = false): Field {
   return { path: names.map((name) => Buffer.from(JSON.stringify(name))), isText };
 }
@@ -205,7 +203,6 @@ function valueEnd(bytes: Uint8Array, start: number): number {
   throw notJson(bytes.length);
 }
 
-/** Skips what stands between tokens. */
 function between(bytes: Uint8Array, start: number): number {
   let at = start;
   while (bytes[at] === COMMA || bytes[at] === COLON || bytes[at] <= SPACE) at++;
