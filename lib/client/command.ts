@@ -31,9 +31,7 @@ export type Command =
   | { readonly kind: "request" | "ask"; readonly order: Order };
 
 export const METHODS: readonly string[] = ["get", "head", "post", "put", "patch", "delete", "options"];
-export const LOCAL_COMMANDS: readonly string[] = [
-  ...["print", "header", "auth", "follow", "curl", "explain", "raw", "help", "q"],
-];
+export const LOCAL_COMMANDS = ["print", "header", "auth", "follow", "curl", "explain", "raw", "help", "q"];
 
 /** Words for commands in other programs, and the command here. */
 const OTHER_WORDS: { readonly [word: string]: string } = {

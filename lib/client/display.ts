@@ -47,10 +47,7 @@ export class Display {
   readonly #options: DisplayOptions;
   #method = "";
   #view: ContentView | undefined;
-  /**
-   * Whether piped content did not end with a line end. One is added before the next output, so that a script can
-   * separate two responses, and at the end of the input; none is added after a single command.
-   */
+  /** Whether piped content did not end with a line end: one is added before other output, and at the input's end. */
   #midLine = false;
 
   constructor(options: DisplayOptions) {

@@ -1,14 +1,11 @@
 /** Splits a line into words, as a shell does. */
 
-/** Invalid input. The message is one line with the reason. */
+/** Invalid input. The message is one line with the reason; a command line that avoids it is to be typed as it is. */
 export class WrongInput extends Error {
   override name = "WrongInput";
-  /** A command line that avoids the error, to be typed as it is. */
-  readonly command?: string;
 
-  constructor(message: string, command?: string) {
+  constructor(message: string, readonly command?: string) {
     super(message);
-    this.command = command;
   }
 }
 
