@@ -15,8 +15,6 @@ export type { ClientEvent, ClientOptions, DialOptions } from "./client/connectio
 export { dial } from "./client/connection.ts";
 export { ClientError, TimeoutError } from "./client/errors.ts";
 export type { RawOutcome, RawStep, RawView } from "./client/raw.ts";
-export type { Endpoint } from "./address.ts";
-export type { RawResult } from "./exit_code.ts";
 
 /** Methods whose requests may be sent again without a second effect (RFC 9110 §9.2.2). */
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];

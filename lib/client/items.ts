@@ -32,13 +32,11 @@ import {
 } from "./request_content.ts";
 import { type Word, WrongInput } from "./words.ts";
 
-/** A field of a table's rows. */
-export interface NamedField {
-  /** Its name in JSON. */
+/** A field of a table's rows by its name in JSON; `scalar` is any JSON value except an object or array. */
+export type NamedField = {
   readonly name: string;
-  /** The type of its value; `scalar` for any JSON value except an object or array. */
   readonly type: "scalar" | "string" | "number" | "integer" | "boolean";
-}
+};
 
 /** The words for a table in commands. */
 export interface TableWords {
