@@ -84,7 +84,11 @@ export function readCurl(line: string, own: OwnServer) {
   if (has("insecure") && /^https:/i.test(url)) throw new WrongInput(`in the place of -k: ${own.insecureAdvice}`);
   const parsed = readUrl(has("path-as-is") ? url : withoutDots(url), own);
 
-  const data = values.flatMap(([name, value]) => dataOf(name, value));
+  const data = values.flatMap(([name, value]): PastedData[] => {
+    if (!/^(?:data|json)/.test(name)) return [];
+    if (name === "data-raw" || !value.startsWith("@")) return [{ text: value }];
+    return [{ file: value.slice(1), joinsLines: name === "data" || name === "data-ascii" }];
+  });
   const isJson = last("json") !== undefined;
   const fields: AskedField[] = all("header").map((line) => readField(line, "-H takes 'Name: value'"));
   const userPass = last("user") ?? parsed.userPass;
@@ -152,12 +156,6 @@ function valuesIn(args: string[]) {
   });
   const all = (name: string) => values.flatMap(([each, value]) => each === name ? value : []);
   return { values, all, last: (name: string) => all(name).at(-1), has: (name: string) => all(name).length > 0 };
-}
-
-function dataOf(option: string, value: string): PastedData[] {
-  if (!/^(?:data|json)/.test(option)) return [];
-  if (option === "data-raw" || !value.startsWith("@")) return [{ text: value }];
-  return [{ file: value.slice(1), joinsLines: option === "data" || option === "data-ascii" }];
 }
 
 /** Reads `Name: value`; `Name:`, which removes a field, and `Name;`, which sends an empty one. */

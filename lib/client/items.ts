@@ -105,7 +105,7 @@ export function describeFields({ fields }: Pick<TableWords, "fields">): string {
  */
 export function readItem({ text, signs, isJson, isQuoted }: Word, { filterOperators }: TableWords): Item {
   if (isJson) return { kind: "content", text, isQuoted };
-  if (signs === "-" || /^@[^]/.test(signs)) return { kind: "file", name: fileIn(text) };
+  if (signs === "-" || /^@[^]/.test(signs)) return { kind: "file", name: text.replace(/^@/, "") };
   const at = signs.slice(1).search(/[:=]/) + 1;
   const [start, mark, name] = [text.slice(0, -1), signs[at], text.slice(0, at)];
   if (at === 0) {
@@ -121,15 +121,11 @@ export function readItem({ text, signs, isJson, isQuoted }: Word, { filterOperat
   const isDouble = signs[at + 1] === "=";
   const from = at + (isFilter ? filter.length : isDouble ? 2 : 1);
   const rest = text.slice(from);
-  const value = rest.length > 1 && signs[from] === "@" ? { file: fileIn(rest) } : rest;
+  const value = rest.length > 1 && signs[from] === "@" ? { file: rest.slice(1) } : rest;
   if (isFilter) return { kind: "query", name: `${name}:${operator}`, value };
   if (mark === ":" && !isDouble) return { kind: "field", name, value: value === "" ? undefined : value };
   const isPath = /.\[.*\]$/.test(name) && signs[name.indexOf("[")] === "[";
   return { kind: isDouble ? mark === ":" ? "json" : "query" : "text", name, value, isPath };
-}
-
-function fileIn(text: string): string {
-  return text.replace(/^@/, "");
 }
 
 /** Creates the order of a request: its object is a row's name, `all`, or a path. */
