@@ -57,14 +57,6 @@ const WRITE_OCTETS = 1024 * 1024;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
-/** How a connection ended. */
-interface Ended {
-  /** A clause, such as `the server closed: FIN after 3 s idle`. */
-  readonly how: string;
-  /** Whether the user knows, or knows that it was to end. */
-  readonly isKnown: boolean;
-}
-
 /** The connection ended before the first octet of a response. */
 export class NoResponse extends ClientError {
   override name = "ClientError";
@@ -128,8 +120,8 @@ export class ClientConnection {
   /** A read while no exchange is in progress, so that a close by the server is noticed immediately. */
   #reading: Promise<number | null> | undefined;
   #busy = false;
-  /** Why no further request can be sent, if so. */
-  ended: Ended | undefined;
+  /** Why no further request can be sent, if so: a clause; and whether the user knows, or knows that it was to end. */
+  ended: { readonly how: string; readonly isKnown: boolean } | undefined;
   /** Why the server closes the connection after its response, if it said so. */
   #announced: string | undefined;
   #isClosed = false;

@@ -107,10 +107,10 @@ export class TerminalInput implements LineInput {
 
   next(): Promise<Line> {
     if (this.#hasEnded) return Promise.resolve({ kind: "end" });
-    const { promise, resolve } = Promise.withResolvers<Line>();
-    this.#answer = resolve;
-    this.#feed();
-    return promise;
+    return new Promise((resolve) => {
+      this.#answer = resolve;
+      this.#feed();
+    });
   }
 
   /** Shows a line above the text being typed. */
