@@ -9,7 +9,7 @@ import { BoundedBytes } from "../bytes.ts";
 import { ClientError, type ClientEvent, type Session } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
-import { MAX_HELD_CONTENT_OCTETS, MAX_PROBLEM_OCTETS } from "../limits.ts";
+import { MAX_CURL_LINES, MAX_HELD_CONTENT_OCTETS, MAX_LINE_CHARACTERS, MAX_PROBLEM_OCTETS } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
 import { type Command, completed, holdsCredentials, linesAfter, parseLine } from "./command.ts";
@@ -18,7 +18,7 @@ import { Display, type DisplayOptions } from "./display.ts";
 import type { Done } from "./follow.ts";
 import type { SeenNames } from "./help.ts";
 import { type AskedField, describeFields, filesOf, type Order, requestOf, type TableWords } from "./items.ts";
-import { joinedLine, type Line, type LineInput, textOf } from "./line_input.ts";
+import { type Line, type LineInput, textOf } from "./line_input.ts";
 import type { RawStep, RawView } from "./raw.ts";
 import { splitLine, WrongInput } from "./words.ts";
 
@@ -133,14 +133,37 @@ export class Repl {
     }
   }
 
-  /** Joins the lines of a command; `withWords` adds words before them. */
-  #joined(first: Line, withWords = (text: string) => text): Promise<Line> {
-    return joinedLine(
-      first,
-      { next: () => this.#next() },
-      (text, rest) => linesAfter(withWords(text), rest),
-      () => this.#prompt("(a quote is open, or \\ is at the end: the line goes on; Ctrl-C cancels it)"),
-    );
+  /**
+   * Joins lines to a first one while its command goes on, to the end of the input at most. A line that is not text is
+   * returned instead. `before` stands for the words before the text.
+   */
+  async #joined(first: Line, before = ""): Promise<Line> {
+    if (first.kind !== "line") return first;
+    const texts = [first.text];
+    let { rest } = first;
+    let isAnnounced = false;
+    let asked = 1;
+    for (let left = linesAfter(before + first.text, rest); left > 0; left--) {
+      if (rest === undefined && !isAnnounced) {
+        await this.#prompt("(a quote is open, or \\ is at the end: the line goes on; Ctrl-C cancels it)");
+        isAnnounced = true;
+      }
+      const line = await this.#next();
+      if (line.kind === "end") break;
+      if (line.kind !== "line") return line;
+      texts.push(line.text);
+      rest = line.rest;
+      if (left > 1) continue;
+      const text = texts.join("\n");
+      if (text.length > MAX_LINE_CHARACTERS) {
+        throw new WrongInput(`a command has at most ${MAX_LINE_CHARACTERS} characters`);
+      }
+      if (asked++ === MAX_CURL_LINES) {
+        throw new WrongInput(`a command of curl has at most ${MAX_CURL_LINES} lines: is a quote open?`);
+      }
+      left += linesAfter(before + text, rest);
+    }
+    return { kind: "line", text: texts.join("\n") };
   }
 
   /** Runs a command, and keeps its line if it is valid. */
@@ -227,10 +250,10 @@ export class Repl {
     await session.connect();
     if (interactive || asks) await screen.note(`Enter information: ${describeFields(this.#table)}`);
     // Two words stand for those of the command before the values.
-    const withWords = (text: string) => `put - ${text}`;
-    const line = await this.#joined(await this.#next(), withWords);
+    const before = "put - ";
+    const line = await this.#joined(await this.#next(), before);
     if (line.kind === "cancelled") return 0;
-    const values = splitLine(withWords(textOf(line))).slice(2);
+    const values = splitLine(before + textOf(line)).slice(2);
     return await this.#order(completed(order, values, this.#table), line);
   }
 
