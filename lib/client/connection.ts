@@ -220,7 +220,6 @@ export class ClientConnection {
 
   close(): void {
     this.#isClosed = true;
-    this.ended ??= { how: "this program closed the connection", isKnown: false };
     clearTimeout(this.#timer);
     try {
       this.#conn.close();
@@ -243,14 +242,14 @@ export class ClientConnection {
   }
 
   #noteEnd(how: string): void {
-    if (this.#busy || this.#isClosed) return;
+    if (this.#busy) return;
     const when = this.#announced ??
       `after ${this.#idleSeconds} s idle${this.used ? "" : ", before there was a request"}`;
     this.#endNow(how.includes(" ") ? `the server closed ${when}: ${how}` : `the server closed: ${how} ${when}`);
   }
 
   #noteUnasked(octets: Uint8Array): void {
-    if (this.#busy || this.#isClosed) return;
+    if (this.#busy) return;
     const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
     this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`);
   }
