@@ -95,7 +95,7 @@ export class Repl {
         continue;
       }
       interruptions = 0;
-      const code = await this.#runLine(line);
+      const code = await this.run(line);
       if (code === undefined) break;
       worst = RANKS.indexOf(code) < RANKS.indexOf(worst) ? worst : code;
       if (this.#failed && !interactive) return code;
@@ -114,19 +114,14 @@ export class Repl {
     if (this.#options.interactive) await this.#options.screen.note(line);
   }
 
-  /** Runs one command; missing values are read from the input. Returns its exit code; `undefined` to quit. */
-  async run(parse: () => Command): Promise<number | undefined> {
+  /**
+   * Runs a command, or that of a line and of those that belong to it; missing values are read from the input. Returns its
+   * exit code; `undefined` to quit.
+   */
+  async run(source: Line | (() => Command)): Promise<number | undefined> {
     try {
-      return await this.#execute(parse(), undefined);
-    } catch (error) {
-      return await this.#noteError(error);
-    }
-  }
-
-  /** Runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
-  async #runLine(first: Line): Promise<number | undefined> {
-    try {
-      const line = await this.#joined(first);
+      if (typeof source === "function") return await this.#execute(source(), undefined);
+      const line = await this.#joined(source);
       return line.kind === "cancelled" ? 0 : await this.#execute(parseLine(textOf(line), this.#table), line);
     } catch (error) {
       return await this.#noteError(error);
