@@ -63,13 +63,6 @@ export interface Order {
   readonly pasted?: { readonly data: readonly PastedData[] | undefined; readonly follows: boolean };
 }
 
-/** A field of a form whose value is a file, as in `photo@FILE`. */
-interface Part {
-  readonly kind: "part";
-  readonly name: string;
-  readonly file: string;
-}
-
 /** An item with a name. */
 interface Named {
   readonly kind: "text" | "json" | "query" | "field";
@@ -80,11 +73,12 @@ interface Named {
   readonly isPath?: boolean;
 }
 
-/** A word after a method and its object. A value may name a part, if the content is a form with files. */
+/** A word after a method and its object. */
 export type Item =
-  | { readonly kind: "value" | "content"; readonly text: string; readonly isQuoted?: boolean; readonly part?: Part }
+  | { readonly kind: "value" | "content"; readonly text: string; readonly isQuoted?: boolean }
   | { readonly kind: "file"; readonly name: string }
-  | Part
+  /** A field of a form whose value is a file, as in `photo@FILE`. */
+  | { readonly kind: "part"; readonly name: string; readonly file: string }
   | Named;
 
 const ENCODER = new TextEncoder();
@@ -110,10 +104,7 @@ export function readItem({ text, signs, isJson, isQuoted }: Word, { filterOperat
   const [start, mark, name] = [text.slice(0, -1), signs[at], text.slice(0, at)];
   if (at === 0) {
     if (signs.endsWith(";") && isToken(start)) return { kind: "field", name: start, value: "" };
-    const [, before, after] = /^([^@]+)@([^]+)$/.exec(signs) ?? [];
-    const part = before &&
-      { kind: "part" as const, name: text.slice(0, before.length), file: text.slice(-after.length) };
-    return { kind: "value", text, isQuoted, ...part && { part } };
+    return { kind: "value", text, isQuoted };
   }
   // A filter such as `age:gte=2` is not a header field.
   const [filter = "", operator] = mark === ":" ? /^:(\w+)==?/.exec(text.slice(at)) ?? [] : [];
@@ -140,7 +131,11 @@ export function makeOrder(method: string, object: string, items: readonly Item[]
 
 /** Returns the items of a request whose content has this media type: only a form with files has parts. */
 function itemsOf({ items }: Order, type: string): readonly Item[] {
-  return type === MULTIPART ? items.map((item) => item.kind === "value" && item.part || item) : items;
+  if (type !== MULTIPART) return items;
+  return items.map((item) => {
+    const [, name, file] = item.kind === "value" ? /^([^@]+)@([^]+)$/.exec(item.text) ?? [] : [];
+    return name === undefined ? item : { kind: "part", name, file };
+  });
 }
 
 export function isContent({ kind }: Item): boolean {
