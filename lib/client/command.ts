@@ -159,10 +159,8 @@ function methodOf(verb: string, object = ""): string {
 
 function nearestCommand(verb: string, object: string): string | undefined {
   const word = verb.toLowerCase();
-  const [method, ...path] = verb.split(/(?=\/)/);
-  if (path.length > 0 && METHODS.includes(method.toLowerCase())) {
-    return `${method.toLowerCase()} ${path.join("")}${path.join("") === "/" ? object : ""}`;
-  }
+  const [, method = "", path] = /^([^/]+)(\/.*)$/s.exec(verb) ?? [];
+  if (METHODS.includes(method.toLowerCase())) return `${method.toLowerCase()} ${path}${path === "/" ? object : ""}`;
   if (Object.hasOwn(OTHER_WORDS, word)) return OTHER_WORDS[word];
   return nearest(word, [...METHODS, ...LOCAL_COMMANDS], word.length > 4 ? 2 : word.length > 2 ? 1 : 0);
 }
