@@ -49,9 +49,10 @@ export class Session {
 
   /** Aborts the exchange in progress, or connecting, and closes the connection. Returns whether there was one. */
   cancel(): boolean {
-    this.#cancel?.abort();
-    if (this.#cancel !== undefined) this.close();
-    return this.#cancel !== undefined;
+    if (this.#cancel === undefined) return false;
+    this.#cancel.abort();
+    this.close();
+    return true;
   }
 
   /**
@@ -125,18 +126,15 @@ export class Session {
   }
 
   /** Ensures a usable connection. Returns what happened to the previous one, if it was not usable and nobody knows. */
-  async #ready(): Promise<string | undefined> {
-    let notice: string | undefined;
-    for (let isNew = this.#connection === undefined;; isNew = true) {
-      await this.connect();
-      await this.#connection!.news();
-      const ended = this.#connection?.ended;
-      if (ended === undefined) return notice;
-      this.close();
-      const sentence = sentenceOf(ended.how);
-      if (isNew) throw new ClientError(sentence);
-      if (!ended.isKnown) notice = `${sentence}; this is a new connection`;
-    }
+  async #ready(isNew = this.#connection === undefined, notice?: string): Promise<string | undefined> {
+    await this.connect();
+    await this.#connection!.news();
+    const ended = this.#connection?.ended;
+    if (ended === undefined) return notice;
+    this.close();
+    const sentence = sentenceOf(ended.how);
+    if (isNew) throw new ClientError(sentence);
+    return await this.#ready(true, ended.isKnown ? undefined : `${sentence}; this is a new connection`);
   }
 
   /** Closes the connection; the next request opens a new one. */
