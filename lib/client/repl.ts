@@ -363,18 +363,14 @@ export class Repl {
   /** Uses the fields of the server's rows for values, and says so where they are new. */
   async #learn(notation: string): Promise<void> {
     const { readFields, screen } = this.#options;
-    if (readFields === undefined) return;
-    let fields;
+    const before = describeFields(this.#table);
     try {
-      fields = readFields(notation);
+      if (readFields !== undefined) this.#table = { ...this.#table, fields: readFields(notation), areGuessed: false };
     } catch (error) {
-      if (error instanceof RangeError) return;
-      throw error;
+      if (!(error instanceof RangeError)) throw error;
     }
-    const areNew = describeFields({ fields }) !== describeFields(this.#table);
-    this.#table = { ...this.#table, fields, areGuessed: false };
-    if (!areNew) return;
-    await screen.note(escapeText(`(the server says what a row has: ${describeFields(this.#table)})`));
+    const now = describeFields(this.#table);
+    if (now !== before) await screen.note(escapeText(`(the server says what a row has: ${now})`));
   }
 
   async #noteError(error: unknown): Promise<number> {
