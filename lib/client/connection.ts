@@ -228,10 +228,7 @@ export class ClientConnection {
     }
   }
 
-  /**
-   * Starts reading. While no exchange is in progress, the result is either the end or unsolicited data: both make the
-   * connection unusable.
-   */
+  /** Starts reading. Between exchanges the end or unsolicited data comes: both make the connection unusable. */
   #read(): Promise<number | null> {
     const reading = this.#conn.read(this.#buffer);
     reading.then(

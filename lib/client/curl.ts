@@ -1,7 +1,4 @@
-/**
- * Commands of curl: reads those that are pasted, as documentation and browsers write them, with URLs; and formats a
- * request as one.
- */
+/** Reads URLs and commands of curl, as documentation and browsers write them; formats requests as such commands. */
 
 import { Buffer, isUtf8 } from "node:buffer";
 import { parseArgs } from "node:util";
@@ -31,10 +28,7 @@ const URL_PARTS =
 /** Names of this machine's own address: servers at one port of them are one. */
 const LOCAL_NAMES = ["localhost", "127.0.0.1", "::1"];
 
-/**
- * Reads a URL of the own server; one of another is refused with the command to type there, which ends with `rest`, or
- * with the line itself.
- */
+/** Reads a URL of the own server; one of another is refused with the command to type there, which ends with `rest`. */
 export function readUrl(url: string, own: OwnServer, rest?: (target: string) => string[]) {
   const [whole, scheme = "http", userPass, name, digits, path = "/", query = ""] = URL_PARTS.exec(url) ?? [];
   if (whole === undefined) throw new WrongInput(`${JSON.stringify(url)} is not an http:// or https:// URL`);
@@ -257,10 +251,7 @@ const MAX_ARGUMENT_OCTETS = 100_000;
 // deno-lint-ignore no-control-regex -- these are meant
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/;
 
-/**
- * Returns the command for a POSIX shell, and for fish. Content from a file is read from it again; other binary content
- * is piped into the command from base 64.
- */
+/** Returns the command for a POSIX shell and fish. Content is read from its file again, or piped if it is binary. */
 export function curlCommand(
   { method, target, fields, content }: HttpRequest,
   { secure, host, port }: Endpoint,

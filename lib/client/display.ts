@@ -21,10 +21,7 @@ export interface Screen {
 
 export interface DisplayOptions {
   readonly screen: Screen;
-  /**
-   * The parts shown: `H` and `B` of the request, `h` and `b` of the response. The default is `hb` on a terminal; when
-   * piped, the content, or the head for methods whose response has only a head.
-   */
+  /** The parts shown, of HBhb; by default `hb` on a terminal, in a pipe the content, or the head if that is all. */
   readonly print: string | undefined;
   /** Whether a person types at a prompt, which has banners. */
   readonly interactive: boolean;

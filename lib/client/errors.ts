@@ -1,7 +1,4 @@
-/**
- * Errors of the client, each message one line for the user: why a connection could not be opened, how it ended, how
- * long the client waited, and what a server sent instead of a response.
- */
+/** Errors of the client, each one line: how a connection failed or ended, and what came instead of a response. */
 
 import { authorityOf, type Endpoint } from "../address.ts";
 import { counted, octetsToText, octetString } from "../bytes.ts";

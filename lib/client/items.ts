@@ -93,10 +93,7 @@ export function describeFields({ fields }: Pick<TableWords, "fields">): string {
     "name=value …";
 }
 
-/**
- * Parses a word by its first separator: `:=`, `==`, `=` or `:`, or `;` at its end. A word without one, or with nothing
- * before it, is a plain value; `@FILE` and `-` are sources of content.
- */
+/** Parses a word by its first separator, := == = or :, or ; at its end; else it is a value, @FILE or -. */
 export function readItem({ text, signs, isJson, isQuoted }: Word, { filterOperators }: TableWords): Item {
   if (isJson) return { kind: "content", text, isQuoted };
   if (signs === "-" || /^@[^]/.test(signs)) return { kind: "file", name: text.replace(/^@/, "") };
@@ -286,10 +283,7 @@ function askedFields({ items }: Order, files?: ReadonlyMap<string, Uint8Array>):
   });
 }
 
-/**
- * Merges fields: those of a list take the place of those of the same name in the lists after it, and come after them.
- * A name without a value is one of which none is sent.
- */
+/** Merges fields: those of a list replace those of their name in lists after it; one without a value is not sent. */
 function merged(lists: readonly (readonly AskedField[])[]): AskedField[] {
   const fields = lists.reduceRight<AskedField[]>((all, list) => {
     const names = list.map(([name]) => name.toLowerCase());

@@ -114,10 +114,7 @@ async function sendOnce(
   }
 }
 
-/**
- * Returns how many rows one request may create, and why, in the server's words; `undefined` if a problem document is not
- * about the number of rows.
- */
+/** Returns how many rows one request may create, and why; `undefined` if a problem document is about others. */
 function refusalIn(document: Uint8Array) {
   const problem = parsedJson(UTF8.decode(document));
   if (!isObject(problem)) return undefined;

@@ -1,7 +1,4 @@
-/**
- * Runs the client's commands: reads them from a prompt, a pipe or the command line, shows the exchanges, and returns an
- * exit code.
- */
+/** Runs the client's commands, from a prompt, a pipe or the command line, and shows their exchanges. */
 
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint, originOf } from "../address.ts";
@@ -114,10 +111,7 @@ export class Repl {
     if (this.#options.interactive) await this.#options.screen.note(line);
   }
 
-  /**
-   * Runs a command, or that of a line and of those that belong to it; missing values are read from the input. Returns its
-   * exit code; `undefined` to quit.
-   */
+  /** Runs a command, or that of a line and those that belong to it. Returns the exit code; `undefined` to quit. */
   async run(source: Line | (() => Command)): Promise<number | undefined> {
     try {
       if (typeof source === "function") return await this.#execute(source(), undefined);
@@ -128,10 +122,7 @@ export class Repl {
     }
   }
 
-  /**
-   * Joins lines to a first one while its command goes on, to the end of the input at most. A line that is not text is
-   * returned instead. `before` stands for the words before the text.
-   */
+  /** Joins lines while their command goes on, after the words `before`. A line that is not text is returned instead. */
   async #joined(first: Line, before = ""): Promise<Line> {
     if (first.kind !== "line") return first;
     const texts = [first.text];

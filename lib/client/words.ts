@@ -31,7 +31,6 @@ const TYPOGRAPHIC = /[“”„‟‘’‚‛]/;
  * includes the rest of the line unchanged.
  *
  * @param windows Whether a backslash after an unquoted `@` belongs to the name of a file.
- * @throws {WrongInput} If a quote is not closed, or is none but looks like one.
  */
 export function splitLine(line: string, windows: boolean = Deno.build.os === "windows"): Word[] {
   const words: Word[] = [];
@@ -110,10 +109,7 @@ export function endOfJson(text: string): number | undefined {
   }
 }
 
-/**
- * Refuses items after JSON that is the rest of a line, and typographic quotes in it. It need not be valid: a server may
- * be asked what it says of it.
- */
+/** Refuses items after JSON, and typographic quotes in it. It need not be valid: a server may be asked about it. */
 export function checkJson(text: string): void {
   const end = endOfJson(text) ?? text.length;
   const rest = text.slice(end).trim();

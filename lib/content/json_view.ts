@@ -1,7 +1,4 @@
-/**
- * JSON for reading, indented and coloured by tokens. Only the blanks between tokens change: the order of members, the
- * digits of numbers and repeated names stay as received.
- */
+/** JSON for reading, indented and coloured. Only blanks change: order, digits and repeated names stay as received. */
 
 import { parsedJson } from "../json.ts";
 import { MAX_INDENTED_CHARACTERS } from "../limits.ts";
