@@ -33,11 +33,7 @@ export class Session {
     this.#options = options;
   }
 
-  /**
-   * Connects, unless a connection is open.
-   *
-   * @throws {ClientError} If no server answers, or the user cancels.
-   */
+  /** Connects, unless a connection is open. Throws a {@linkcode ClientError} if that fails, or is cancelled. */
   async connect(): Promise<void> {
     if (this.#connection !== undefined) return;
     const open = async ({ signal }: AbortController) => {
@@ -56,10 +52,8 @@ export class Session {
   }
 
   /**
-   * Sends a request and yields the events of the exchange.
-   *
-   * If the server closed a reused connection without a response, an idempotent request is sent again on a new
-   * connection (RFC 9112 §9.3.1).
+   * Sends a request and yields the events of the exchange. If the server closed a reused connection without a response,
+   * an idempotent request is sent again on a new one (RFC 9112 §9.3.1).
    *
    * @throws {ClientError} If no valid response arrives.
    */
@@ -94,8 +88,7 @@ export class Session {
   }
 
   /**
-   * Sends octets unchanged, in steps, and receives the answer. Uses the open connection if it is idle, and closes it
-   * afterwards.
+   * Sends octets unchanged, in steps, and receives the answer, over an idle connection if one is open; then closes it.
    *
    * @throws {ClientError} If no server answers, or the user cancels.
    */

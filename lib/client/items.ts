@@ -157,7 +157,6 @@ export function filesOf(order: Order, session: readonly (readonly AskedField[])[
  *
  * @param session Fields of later requests, and those of all: each replaces those after it.
  * @param files The contents of the files in {@linkcode filesOf}.
- * @throws {WrongInput} If the values are invalid.
  */
 export function requestOf(
   order: Order,

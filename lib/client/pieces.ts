@@ -31,9 +31,7 @@ const SPACE = 0x20;
 
 /**
  * Sends a request with new rows, in pieces if the server takes fewer at once. Stops at the first piece that fails, and
- * notes which rows are in the table then.
- *
- * @returns The status of the last response.
+ * notes which rows are in the table then. Returns the status of the last response.
  */
 export async function sendInPieces(request: HttpRequest, options: PiecesOptions): Promise<number> {
   const { content, fields } = request;

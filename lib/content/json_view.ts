@@ -15,7 +15,6 @@ const PIECE_CHARACTERS = 16 * 1024;
  * the lines would be too long to be read.
  *
  * @param octets One character each: octets beyond ASCII stand in strings only, whatever charset they are of.
- * @param show Returns what is shown of a string, number or literal.
  */
 export function indentJson(
   octets: string,
