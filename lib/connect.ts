@@ -117,7 +117,6 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   }
 }
 
-/** Opens the prompt, with its history and what Tab completes. */
 async function openPrompt(
   streams: TerminalStreams,
   historyFile: string | undefined,
@@ -141,7 +140,6 @@ async function fieldsOfAll({ endpoint, tokenFile, userPass }: ConnectOptions): P
   return fields;
 }
 
-/** Parses the single command of the command line, if any. */
 async function commandAlone(
   { command, rawFile, crlf }: ConnectOptions,
   table: TableWords,

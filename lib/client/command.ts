@@ -132,7 +132,6 @@ function isUrl(word: string): boolean {
   return /^(?:https?:\/\/|[\w.-]+:\d+\/)/i.test(word);
 }
 
-/** Returns an order with values that were asked for. */
 export function completed({ method, object, items }: Order, entered: readonly Word[], table: TableWords): Order {
   const values = itemsIn(entered.map(asValue), table);
   if (!values.some(isContent)) throw new WrongInput(`expected ${describeFields(table)}, saw nothing`);

@@ -57,7 +57,6 @@ const WRITE_OCTETS = 1024 * 1024;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
-/** The connection ended before the first octet of a response. */
 export class NoResponse extends ClientError {
   override name = "ClientError";
 }

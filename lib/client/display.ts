@@ -13,7 +13,6 @@ export interface Screen {
   readonly terminal: boolean;
   readonly columns: () => number;
   write(octets: Uint8Array): Promise<void>;
-  /** Resolves once all octets are written. */
   flush(): Promise<void>;
   /** Writes a line for the user that is not part of a message: beside the output if that is not a terminal. */
   note(line: string): Promise<void>;
@@ -27,7 +26,6 @@ export interface DisplayOptions {
   readonly interactive: boolean;
   /** Whether JSON is indented and binary content is not shown; otherwise content is shown as received. */
   readonly pretty: "all" | "none" | "auto";
-  /** Whether credentials (Authorization, Cookie and the like) are shown. */
   readonly showCredentials: boolean;
   readonly painter: Painter;
   /** Receives what is accepted in a response, though it breaks a rule: a sentence. */
@@ -100,7 +98,6 @@ export class Display {
     if (this.#options.interactive) await this.write(`${this.#options.painter("dim", text)}\n`);
   }
 
-  /** Whether more than content is shown of exchanges. */
   get showsHeads(): boolean {
     return this.#shows("Hh");
   }

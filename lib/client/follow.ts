@@ -8,13 +8,10 @@ import { WrongInput } from "./words.ts";
 /** A completed exchange. */
 export interface Done {
   readonly endpoint: Endpoint;
-  /** The request as sent. */
   readonly request: HttpRequest;
   /** The file with its content, if it was read from one. */
   readonly contentFrom?: string;
-  /** The status of the final response. */
   readonly status: number;
-  /** The values of its Location lines. */
   readonly locations: readonly string[];
 }
 

@@ -63,7 +63,6 @@ export interface Order {
   readonly pasted?: { readonly data: readonly PastedData[] | undefined; readonly follows: boolean };
 }
 
-/** An item with a name. */
 interface Named {
   readonly kind: "text" | "json" | "query" | "field";
   readonly name: string;

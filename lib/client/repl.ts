@@ -24,7 +24,6 @@ interface ExchangeView {
   begin(): void;
   /** Ends the exchange: what follows on a new connection is not part of it. */
   end(): void;
-  /** Returns the last exchange, explained in safe text; `undefined` if there was none. */
   text(): string | undefined;
 }
 
@@ -280,7 +279,6 @@ export class Repl {
     return { ...request, fields };
   }
 
-  /** Sends the request that follows a Location, possibly to another server. */
   async #follow(last: Done): Promise<number> {
     const { followUp } = await import("./follow.ts");
     const { endpoint, request, leftOut } = followUp(last);
@@ -289,7 +287,6 @@ export class Repl {
     return exitCodeOf(await this.#exchange(sent, request.content && last.contentFrom, endpoint));
   }
 
-  /** Sends octets unchanged; afterwards the session opens a new connection. */
   async #raw(steps: readonly RawStep[]): Promise<number> {
     const { session, screen, explain, raw, interactive } = this.#options;
     await this.#display.endLine();
@@ -309,7 +306,6 @@ export class Repl {
     }
   }
 
-  /** Sends a request, shows the exchange, and returns the status of the response. */
   async #exchange(
     request: HttpRequest,
     contentFrom: string | undefined,

@@ -17,7 +17,6 @@ import type { Line, LineInput } from "./line_input.ts";
 export interface TerminalStreams {
   /** The keys as text. The terminal is in raw mode. */
   readonly keys: AsyncIterable<string>;
-  /** Where typed text is shown. */
   readonly output: NodeJS.WritableStream;
   restore(): void;
 }
