@@ -15,8 +15,6 @@ export type { ClientEvent, ClientOptions, DialOptions } from "./client/connectio
 export { dial } from "./client/connection.ts";
 export { ClientError, TimeoutError } from "./client/errors.ts";
 export type { RawOutcome, RawStep, RawView } from "./client/raw.ts";
-export type { Endpoint } from "./address.ts";
-export type { RawResult } from "./exit_code.ts";
 
 /** Methods whose requests may be sent again without a second effect (RFC 9110 §9.2.2). */
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
@@ -34,11 +32,7 @@ export class Session {
     this.#options = options;
   }
 
-  /**
-   * Connects, unless a connection is open.
-   *
-   * @throws {ClientError} If no server answers, or the user cancels.
-   */
+  /** Connects, unless a connection is open. Throws a {@linkcode ClientError} if that fails, or is cancelled. */
   async connect(): Promise<void> {
     if (this.#connection !== undefined) return;
     const open = async ({ signal }: AbortController) => {
@@ -50,16 +44,15 @@ export class Session {
 
   /** Aborts the exchange in progress, or connecting, and closes the connection. Returns whether there was one. */
   cancel(): boolean {
-    this.#cancel?.abort();
-    if (this.#cancel !== undefined) this.close();
-    return this.#cancel !== undefined;
+    if (this.#cancel === undefined) return false;
+    this.#cancel.abort();
+    this.close();
+    return true;
   }
 
   /**
-   * Sends a request and yields the events of the exchange.
-   *
-   * If the server closed a reused connection without a response, an idempotent request is sent again on a new
-   * connection (RFC 9112 §9.3.1).
+   * Sends a request and yields the events of the exchange. If the server closed a reused connection without a response,
+   * an idempotent request is sent again on a new one (RFC 9112 §9.3.1).
    *
    * @throws {ClientError} If no valid response arrives.
    */
@@ -94,8 +87,7 @@ export class Session {
   }
 
   /**
-   * Sends octets unchanged, in steps, and receives the answer. Uses the open connection if it is idle, and closes it
-   * afterwards.
+   * Sends octets unchanged, in steps, and receives the answer, over an idle connection if one is open; then closes it.
    *
    * @throws {ClientError} If no server answers, or the user cancels.
    */
@@ -126,18 +118,15 @@ export class Session {
   }
 
   /** Ensures a usable connection. Returns what happened to the previous one, if it was not usable and nobody knows. */
-  async #ready(): Promise<string | undefined> {
-    let notice: string | undefined;
-    for (let isNew = this.#connection === undefined;; isNew = true) {
-      await this.connect();
-      await this.#connection!.news();
-      const ended = this.#connection?.ended;
-      if (ended === undefined) return notice;
-      this.close();
-      const sentence = sentenceOf(ended.how);
-      if (isNew) throw new ClientError(sentence);
-      if (!ended.isKnown) notice = `${sentence}; this is a new connection`;
-    }
+  async #ready(isNew = this.#connection === undefined, notice?: string): Promise<string | undefined> {
+    await this.connect();
+    await this.#connection!.news();
+    const ended = this.#connection?.ended;
+    if (ended === undefined) return notice;
+    this.close();
+    const sentence = sentenceOf(ended.how);
+    if (isNew) throw new ClientError(sentence);
+    return await this.#ready(true, ended.isKnown ? undefined : `${sentence}; this is a new connection`);
   }
 
   /** Closes the connection; the next request opens a new one. */

@@ -25,11 +25,7 @@ import { FILTER_OPERATORS, RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor } from "./terminal.ts";
 import type { Recorder } from "./traffic/capture/recorder.ts";
 
-/**
- * Runs `connect`: a single command, or commands until the input ends. What only some runs need is loaded by them.
- *
- * @param files The files that the flags and the command name.
- */
+/** Runs `connect`: a single command, or commands until the input ends. What only some runs need is loaded by them. */
 export async function connect(options: ConnectOptions, files: FileNeeds): Promise<number> {
   const { endpoint } = options;
   const table: TableWords = {

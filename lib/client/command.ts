@@ -31,9 +31,7 @@ export type Command =
   | { readonly kind: "request" | "ask"; readonly order: Order };
 
 export const METHODS: readonly string[] = ["get", "head", "post", "put", "patch", "delete", "options"];
-export const LOCAL_COMMANDS: readonly string[] = [
-  ...["print", "header", "auth", "follow", "curl", "explain", "raw", "help", "q"],
-];
+export const LOCAL_COMMANDS = ["print", "header", "auth", "follow", "curl", "explain", "raw", "help", "q"];
 
 /** Words for commands in other programs, and the command here. */
 const OTHER_WORDS: { readonly [word: string]: string } = {
@@ -58,7 +56,7 @@ export function parseLine(line: string, table: TableWords): Command {
   return steps === null ? parseCommand(splitLine(line), table) : { kind: "raw", steps: parseRawSteps(steps[1] ?? "") };
 }
 
-/** Returns how many lines of a command follow, as far as is known: curl's as in a shell, pasted JSON to its end. */
+/** Returns how many lines are known to follow: curl goes on as in a shell, pasted JSON to its end in the rest. */
 export function linesAfter(text: string, rest: string | undefined): number {
   try {
     const curl = CURL.exec(text);
@@ -134,7 +132,6 @@ function isUrl(word: string): boolean {
   return /^(?:https?:\/\/|[\w.-]+:\d+\/)/i.test(word);
 }
 
-/** Returns an order with values that were asked for. */
 export function completed({ method, object, items }: Order, entered: readonly Word[], table: TableWords): Order {
   const values = itemsIn(entered.map(asValue), table);
   if (!values.some(isContent)) throw new WrongInput(`expected ${describeFields(table)}, saw nothing`);
@@ -158,10 +155,8 @@ function methodOf(verb: string, object = ""): string {
 
 function nearestCommand(verb: string, object: string): string | undefined {
   const word = verb.toLowerCase();
-  const [method, ...path] = verb.split(/(?=\/)/);
-  if (path.length > 0 && METHODS.includes(method.toLowerCase())) {
-    return `${method.toLowerCase()} ${path.join("")}${path.join("") === "/" ? object : ""}`;
-  }
+  const [, method = "", path] = /^([^/]+)(\/.*)$/s.exec(verb) ?? [];
+  if (METHODS.includes(method.toLowerCase())) return `${method.toLowerCase()} ${path}${path === "/" ? object : ""}`;
   if (Object.hasOwn(OTHER_WORDS, word)) return OTHER_WORDS[word];
   return nearest(word, [...METHODS, ...LOCAL_COMMANDS], word.length > 4 ? 2 : word.length > 2 ? 1 : 0);
 }
@@ -264,7 +259,7 @@ function fieldsHold(fields: readonly AskedField[]): boolean {
   return credentialsIn(fields.map(([name, value = ""]) => `${name}: ${value}\r\n`).join("")).length > 0;
 }
 
-/** `header Name: value` adds a field to later requests, `Name;` an empty one; `-Name` drops it; `header` lists them. */
+/** Parses `header Name: value` and its forms, `header -Name`, which drops one, and `header`, which lists them. */
 function headerCommand(text: string): Command {
   if (text === "") return { kind: "header" };
   if (text.startsWith("-")) return { kind: "header", dropped: text.slice(1) };

@@ -22,23 +22,21 @@ interface CommandSenderOptions extends Pick<ClientOptions, "caCerts" | "tap"> {
 
 /** Sends commands to the table, one after the other, over a connection that is tapped at the client's end. */
 export class CommandSender {
-  readonly #options: CommandSenderOptions;
-  readonly #words: TableWords;
+  readonly #options: CommandSenderOptions & { readonly words: TableWords };
   readonly #session: Session;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(options: CommandSenderOptions) {
-    this.#options = options;
     const { endpoint, caCerts, tap } = options;
     const insecureAdvice = "nothing, its certificate is trusted";
     const commandLine = (args: readonly string[]) => args.join(" ");
-    this.#words = { ...options.words, server: { endpoint, commandLine, insecureAdvice } };
+    this.#options = { ...options, words: { ...options.words, server: { endpoint, commandLine, insecureAdvice } } };
     // The server is this program, at an address that its certificate may not name.
     this.#session = new Session(endpoint, { timeoutMs: CLIENT_TIMEOUT_MS, caCerts, anyName: true, tap });
   }
 
-  /** Sends a command after those before it; the signal ends it. Resolves with a status, or a raw transcript. */
+  /** Sends a command after those before it, until the signal is aborted. Resolves with a status, or a transcript. */
   send(line: string, signal: AbortSignal): Promise<string> {
     // Only the line is kept while it waits: a short one may stand for many octets.
     const sent = this.#last.then(() => this.#execute(line, signal));
@@ -57,7 +55,7 @@ export class CommandSender {
     const cancel = () => this.#session.cancel();
     signal.addEventListener("abort", cancel);
     try {
-      return (await this.#run(parseLine(line, this.#words))).trimEnd();
+      return (await this.#run(parseLine(line, this.#options.words))).trimEnd();
     } catch (error) {
       if (error instanceof ClientError) throw new HttpError(502, error.message);
       if (!(error instanceof WrongInput)) throw error;
@@ -68,7 +66,7 @@ export class CommandSender {
   }
 
   async #run(command: Command): Promise<string> {
-    const { defaults, raw, takeLines } = this.#options;
+    const { defaults, raw, takeLines, words } = this.#options;
     switch (command.kind) {
       case "help":
         return pageHelpOn(command.topic);
@@ -80,7 +78,7 @@ export class CommandSender {
         if (filesOf(command.order, [defaults]).length > 0) {
           throw new WrongInput("no file is read for a page: type the content itself");
         }
-        const { request } = requestOf(command.order, [defaults], this.#words);
+        const { request } = requestOf(command.order, [defaults], words);
         let text = "no answer";
         for await (const event of this.#session.exchange(request)) {
           if (event.kind === "response" && !isInterim(event.status)) text = `${event.status} ${event.reason}`;
@@ -88,7 +86,7 @@ export class CommandSender {
         return text;
       }
       case "ask":
-        throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#words)}`);
+        throw new WrongInput(`the values are missing: post NAME ${describeFields(words)}`);
       default:
         throw new WrongInput("only commands that send something work here, as get all, or raw with its steps");
     }

@@ -57,15 +57,6 @@ const WRITE_OCTETS = 1024 * 1024;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
-/** How a connection ended. */
-interface Ended {
-  /** A clause, such as `the server closed: FIN after 3 s idle`. */
-  readonly how: string;
-  /** Whether the user knows, or knows that it was to end. */
-  readonly isKnown: boolean;
-}
-
-/** The connection ended before the first octet of a response. */
 export class NoResponse extends ClientError {
   override name = "ClientError";
 }
@@ -128,8 +119,8 @@ export class ClientConnection {
   /** A read while no exchange is in progress, so that a close by the server is noticed immediately. */
   #reading: Promise<number | null> | undefined;
   #busy = false;
-  /** Why no further request can be sent, if so. */
-  ended: Ended | undefined;
+  /** Why no further request can be sent, if so: a clause; and whether the user knows, or knows that it was to end. */
+  ended: { readonly how: string; readonly isKnown: boolean } | undefined;
   /** Why the server closes the connection after its response, if it said so. */
   #announced: string | undefined;
   #isClosed = false;
@@ -228,7 +219,6 @@ export class ClientConnection {
 
   close(): void {
     this.#isClosed = true;
-    this.ended ??= { how: "this program closed the connection", isKnown: false };
     clearTimeout(this.#timer);
     try {
       this.#conn.close();
@@ -237,7 +227,7 @@ export class ClientConnection {
     }
   }
 
-  /** Between two exchanges the result is either the end or unsolicited data: both make the connection unusable. */
+  /** Starts reading. Between exchanges the end or unsolicited data comes: both make the connection unusable. */
   #read(): Promise<number | null> {
     const reading = this.#conn.read(this.#buffer);
     reading.then(
@@ -248,14 +238,14 @@ export class ClientConnection {
   }
 
   #noteEnd(how: string): void {
-    if (this.#busy || this.#isClosed) return;
+    if (this.#busy) return;
     const when = this.#announced ??
       `after ${this.#idleSeconds} s idle${this.used ? "" : ", before there was a request"}`;
     this.#endNow(how.includes(" ") ? `the server closed ${when}: ${how}` : `the server closed: ${how} ${when}`);
   }
 
   #noteUnasked(octets: Uint8Array): void {
-    if (this.#busy || this.#isClosed) return;
+    if (this.#busy) return;
     const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
     this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`);
   }

@@ -1,4 +1,4 @@
-/** Commands of curl: reads pasted ones, as documentation and browsers write them; and formats a request as one. */
+/** Reads URLs and commands of curl, as documentation and browsers write them; formats requests as such commands. */
 
 import { Buffer, isUtf8 } from "node:buffer";
 import { parseArgs } from "node:util";
@@ -28,10 +28,7 @@ const URL_PARTS =
 /** Names of this machine's own address: servers at one port of them are one. */
 const LOCAL_NAMES = ["localhost", "127.0.0.1", "::1"];
 
-/**
- * Reads a URL of the own server; one of another is refused with the command to type there, which ends with `rest`, or
- * with the line itself.
- */
+/** Reads a URL of the own server; one of another is refused with the command to type there, which ends with `rest`. */
 export function readUrl(url: string, own: OwnServer, rest?: (target: string) => string[]) {
   const [whole, scheme = "http", userPass, name, digits, path = "/", query = ""] = URL_PARTS.exec(url) ?? [];
   if (whole === undefined) throw new WrongInput(`${JSON.stringify(url)} is not an http:// or https:// URL`);
@@ -81,7 +78,11 @@ export function readCurl(line: string, own: OwnServer) {
   if (has("insecure") && /^https:/i.test(url)) throw new WrongInput(`in the place of -k: ${own.insecureAdvice}`);
   const parsed = readUrl(has("path-as-is") ? url : withoutDots(url), own);
 
-  const data = values.flatMap(([name, value]) => dataOf(name, value));
+  const data = values.flatMap(([name, value]): PastedData[] => {
+    if (!/^(?:data|json)/.test(name)) return [];
+    if (name === "data-raw" || !value.startsWith("@")) return [{ text: value }];
+    return [{ file: value.slice(1), joinsLines: name === "data" || name === "data-ascii" }];
+  });
   const isJson = last("json") !== undefined;
   const fields: AskedField[] = all("header").map((line) => readField(line, "-H takes 'Name: value'"));
   const userPass = last("user") ?? parsed.userPass;
@@ -149,12 +150,6 @@ function valuesIn(args: string[]) {
   });
   const all = (name: string) => values.flatMap(([each, value]) => each === name ? value : []);
   return { values, all, last: (name: string) => all(name).at(-1), has: (name: string) => all(name).length > 0 };
-}
-
-function dataOf(option: string, value: string): PastedData[] {
-  if (!/^(?:data|json)/.test(option)) return [];
-  if (option === "data-raw" || !value.startsWith("@")) return [{ text: value }];
-  return [{ file: value.slice(1), joinsLines: option === "data" || option === "data-ascii" }];
 }
 
 /** Reads `Name: value`; `Name:`, which removes a field, and `Name;`, which sends an empty one. */
@@ -256,7 +251,7 @@ const MAX_ARGUMENT_OCTETS = 100_000;
 // deno-lint-ignore no-control-regex -- these are meant
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/;
 
-/** For a POSIX shell, and for fish: a file's content is read again, other binary content piped from base 64. */
+/** Returns the command for a POSIX shell and fish. Content is read from its file again, or piped if it is binary. */
 export function curlCommand(
   { method, target, fields, content }: HttpRequest,
   { secure, host, port }: Endpoint,

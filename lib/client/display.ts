@@ -20,16 +20,12 @@ export interface Screen {
 
 export interface DisplayOptions {
   readonly screen: Screen;
-  /**
-   * The parts shown: `H` and `B` of the request, `h` and `b` of the response. The default is `hb` on a terminal; when
-   * piped, the content, or the head for methods whose response has only a head.
-   */
+  /** The parts shown, of HBhb; by default `hb` on a terminal, in a pipe the content, or the head if that is all. */
   readonly print: string | undefined;
   /** Whether a person types at a prompt, which has banners. */
   readonly interactive: boolean;
   /** Whether JSON is indented and binary content is not shown; otherwise content is shown as received. */
   readonly pretty: "all" | "none" | "auto";
-  /** Whether credentials (Authorization, Cookie and the like) are shown. */
   readonly showCredentials: boolean;
   readonly painter: Painter;
   /** Receives what is accepted in a response, though it breaks a rule: a sentence. */
@@ -45,10 +41,7 @@ export class Display {
   readonly #options: DisplayOptions;
   #method = "";
   #view: ContentView | undefined;
-  /**
-   * Whether piped content did not end with a line end. One is added before the next output, so that a script can
-   * separate two responses, and at the end of the input; none is added after a single command.
-   */
+  /** Whether piped content did not end with a line end: one is added before other output, and at the input's end. */
   #midLine = false;
 
   constructor(options: DisplayOptions) {

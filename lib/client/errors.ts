@@ -1,4 +1,4 @@
-/** Errors of the client, one line each: no connection, how it ended, how long it waited, what came instead of HTTP. */
+/** Errors of the client, each one line: how a connection failed or ended, and what came instead of a response. */
 
 import { authorityOf, type Endpoint } from "../address.ts";
 import { counted, octetsToText, octetString } from "../bytes.ts";
@@ -40,11 +40,11 @@ const ALERTS: Readonly<Record<string, string>> = {
   UnrecognizedName: "the server has no site of this name",
 };
 /** The first octet from a TLS server to a client that does not speak TLS (RFC 8446 §5.1). */
-const TLS_ALERT = 0x15;
-/** Frames that a server of HTTP/2 sends first, by type (RFC 9113 §6.5, §6.8). */
-const FRAMES: Readonly<Record<number, string>> = { 4: "SETTINGS", 7: "GOAWAY" };
-/** The length of what precedes each frame (RFC 9113 §4.1). */
-const FRAME_HEADER_OCTETS = 9;
+const TLS_ALERT = "\x15";
+/** What precedes a frame (RFC 9113 §4.1), and those that a server of HTTP/2 sends first, by type (§6.5, §6.8). */
+// deno-lint-ignore no-control-regex -- a head of nine octets
+const FRAME_HEAD = /^\0..([\x04\x07]).\0{4}/s;
+const FRAMES: Readonly<Record<string, string>> = { "\x04": "SETTINGS", "\x07": "GOAWAY" };
 const SHOWN_START_OCTETS = 100;
 /** Octets of an upload that the systems at both ends may hold after they were handed over. */
 const UNSEEN_OCTETS = 4 * 1024 * 1024;
@@ -87,13 +87,11 @@ function alertIn(message: string): string | undefined {
 
 /** Names the first of the octets that a server sent: a frame of HTTP/2, or their first line. */
 export function startOf(octets: Uint8Array): string {
-  const frame = FRAMES[octets[3]];
-  const isFrame = octets.length >= FRAME_HEADER_OCTETS && octets[0] === 0 &&
-    octets.subarray(5, FRAME_HEADER_OCTETS).every((octet) => octet === 0);
-  if (frame !== undefined && isFrame) return `a ${frame} frame of HTTP/2`;
-  if (octets[0] === TLS_ALERT) return "TLS, for which the address starts with https://";
-  const [line] = octetString(octets, 0, Math.min(SHOWN_START_OCTETS, octets.length)).split(/\r?\n/, 1);
-  return escapeText(octetsToText(line, escapeOctet));
+  const start = octetString(octets, 0, Math.min(SHOWN_START_OCTETS, octets.length));
+  const frame = FRAME_HEAD.exec(start);
+  if (frame !== null) return `a ${FRAMES[frame[1]]} frame of HTTP/2`;
+  if (start.startsWith(TLS_ALERT)) return "TLS, for which the address starts with https://";
+  return escapeText(octetsToText(start.split(/\r?\n/, 1)[0], escapeOctet));
 }
 
 /** Returns how long the octets handed over last may be on their way to the server, in milliseconds. */
@@ -103,8 +101,7 @@ export function unseenMs(handedOver: number): number {
 
 /** Creates the error of a wait that took too long; for an upload the server had `unseen` milliseconds more. */
 export function timeoutError(timeoutMs: number, unseen = 0): TimeoutError {
-  const seconds = timeoutMs === 1000 ? "1 second" : `${timeoutMs / 1000} seconds`;
   const more = Math.round(unseen / 1000);
   const upload = more === 0 ? "" : `, and ${counted(more, "second")} for what was sent last`;
-  return new TimeoutError(`No response came within ${seconds} (--timeout)${upload}`);
+  return new TimeoutError(`No response came within ${counted(timeoutMs / 1000, "second")} (--timeout)${upload}`);
 }

@@ -10,9 +10,7 @@ export interface Done {
   readonly request: HttpRequest;
   /** The file with its content, if it was read from one. */
   readonly contentFrom?: string;
-  /** The status of the final response. */
   readonly status: number;
-  /** The values of its Location lines. */
   readonly locations: readonly string[];
 }
 
@@ -24,8 +22,6 @@ const ABOUT_CONTENT = /^(?:content-.*|digest|last-modified)$/i;
 /**
  * Returns the request that follows an exchange, and its server. It has the fields of the first request except Host; to
  * another origin, where others may have credentials, only those known to be harmless, and the names of those left out.
- *
- * @throws {WrongInput} If the response has no Location, or one that is not an HTTP URL.
  */
 export function followUp({ endpoint, request, status, locations }: Done) {
   const percentEncoded = (octet: number) => `%${octet.toString(16).toUpperCase()}`;

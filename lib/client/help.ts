@@ -124,15 +124,11 @@ export class SeenNames {
       return [completing([...METHODS, ...LOCAL_COMMANDS], line), line];
     }
     const names = METHODS.includes(verb.toLowerCase()) ? ["all", ...this.#names] : [];
-    return [completing(names.map(escaped), typed), typed];
+    // A backslash stands before a blank, a quote or a backslash.
+    return [completing(names.map((name) => name.replace(/[\s"'\\]/g, "\\$&")), typed), typed];
   }
 }
 
 function completing(words: readonly string[], start: string): string[] {
   return words.filter((word) => word.startsWith(start)).map((word) => `${word} `);
-}
-
-/** Returns a name as it is typed: a backslash before a blank, a quote or a backslash. */
-function escaped(name: string): string {
-  return name.replace(/[\s"'\\]/g, "\\$&");
 }

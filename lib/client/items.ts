@@ -32,13 +32,11 @@ import {
 } from "./request_content.ts";
 import { type Word, WrongInput } from "./words.ts";
 
-/** A field of a table's rows. */
-export interface NamedField {
-  /** Its name in JSON. */
+/** A field of a table's rows by its name in JSON; `scalar` is any JSON value except an object or array. */
+export type NamedField = {
   readonly name: string;
-  /** The type of its value; `scalar` for any JSON value except an object or array. */
   readonly type: "scalar" | "string" | "number" | "integer" | "boolean";
-}
+};
 
 /** The words for a table in commands. */
 export interface TableWords {
@@ -65,14 +63,6 @@ export interface Order {
   readonly pasted?: { readonly data: readonly PastedData[] | undefined; readonly follows: boolean };
 }
 
-/** A field of a form whose value is a file, as in `photo@FILE`. */
-interface Part {
-  readonly kind: "part";
-  readonly name: string;
-  readonly file: string;
-}
-
-/** An item with a name. */
 interface Named {
   readonly kind: "text" | "json" | "query" | "field";
   readonly name: string;
@@ -82,11 +72,12 @@ interface Named {
   readonly isPath?: boolean;
 }
 
-/** A word after a method and its object. A value may name a part, if the content is a form with files. */
+/** A word after a method and its object. */
 export type Item =
-  | { readonly kind: "value" | "content"; readonly text: string; readonly isQuoted?: boolean; readonly part?: Part }
+  | { readonly kind: "value" | "content"; readonly text: string; readonly isQuoted?: boolean }
   | { readonly kind: "file"; readonly name: string }
-  | Part
+  /** A field of a form whose value is a file, as in `photo@FILE`. */
+  | { readonly kind: "part"; readonly name: string; readonly file: string }
   | Named;
 
 const ENCODER = new TextEncoder();
@@ -101,21 +92,15 @@ export function describeFields({ fields }: Pick<TableWords, "fields">): string {
     "name=value …";
 }
 
-/**
- * Parses a word by its first separator: `:=`, `==`, `=` or `:`, or `;` at its end. A word without one, or with nothing
- * before it, is a plain value; `@FILE` and `-` are sources of content.
- */
+/** Parses a word by its first separator, := == = or :, or ; at its end; else it is a value, @FILE or -. */
 export function readItem({ text, signs, isJson, isQuoted }: Word, { filterOperators }: TableWords): Item {
   if (isJson) return { kind: "content", text, isQuoted };
-  if (signs === "-" || /^@[^]/.test(signs)) return { kind: "file", name: fileIn(text) };
+  if (signs === "-" || /^@[^]/.test(signs)) return { kind: "file", name: text.replace(/^@/, "") };
   const at = signs.slice(1).search(/[:=]/) + 1;
   const [start, mark, name] = [text.slice(0, -1), signs[at], text.slice(0, at)];
   if (at === 0) {
     if (signs.endsWith(";") && isToken(start)) return { kind: "field", name: start, value: "" };
-    const [, before, after] = /^([^@]+)@([^]+)$/.exec(signs) ?? [];
-    const part = before &&
-      { kind: "part" as const, name: text.slice(0, before.length), file: text.slice(-after.length) };
-    return { kind: "value", text, isQuoted, ...part && { part } };
+    return { kind: "value", text, isQuoted };
   }
   // A filter such as `age:gte=2` is not a header field.
   const [filter = "", operator] = mark === ":" ? /^:(\w+)==?/.exec(text.slice(at)) ?? [] : [];
@@ -123,15 +108,11 @@ export function readItem({ text, signs, isJson, isQuoted }: Word, { filterOperat
   const isDouble = signs[at + 1] === "=";
   const from = at + (isFilter ? filter.length : isDouble ? 2 : 1);
   const rest = text.slice(from);
-  const value = rest.length > 1 && signs[from] === "@" ? { file: fileIn(rest) } : rest;
+  const value = rest.length > 1 && signs[from] === "@" ? { file: rest.slice(1) } : rest;
   if (isFilter) return { kind: "query", name: `${name}:${operator}`, value };
   if (mark === ":" && !isDouble) return { kind: "field", name, value: value === "" ? undefined : value };
   const isPath = /.\[.*\]$/.test(name) && signs[name.indexOf("[")] === "[";
   return { kind: isDouble ? mark === ":" ? "json" : "query" : "text", name, value, isPath };
-}
-
-function fileIn(text: string): string {
-  return text.replace(/^@/, "");
 }
 
 /** Creates the order of a request: its object is a row's name, `all`, or a path. */
@@ -146,7 +127,11 @@ export function makeOrder(method: string, object: string, items: readonly Item[]
 
 /** Returns the items of a request whose content has this media type: only a form with files has parts. */
 function itemsOf({ items }: Order, type: string): readonly Item[] {
-  return type === MULTIPART ? items.map((item) => item.kind === "value" && item.part || item) : items;
+  if (type !== MULTIPART) return items;
+  return items.map((item) => {
+    const [, name, file] = item.kind === "value" ? /^([^@]+)@([^]+)$/.exec(item.text) ?? [] : [];
+    return name === undefined ? item : { kind: "part", name, file };
+  });
 }
 
 export function isContent({ kind }: Item): boolean {
@@ -171,7 +156,6 @@ export function filesOf(order: Order, session: readonly (readonly AskedField[])[
  *
  * @param session Fields of later requests, and those of all: each replaces those after it.
  * @param files The contents of the files in {@linkcode filesOf}.
- * @throws {WrongInput} If the values are invalid.
  */
 export function requestOf(
   order: Order,
@@ -297,10 +281,7 @@ function askedFields({ items }: Order, files?: ReadonlyMap<string, Uint8Array>):
   });
 }
 
-/**
- * Merges fields: those of a list take the place of those of the same name in the lists after it, and come after them.
- * A name without a value is one of which none is sent.
- */
+/** Merges fields: those of a list replace those of their name in lists after it; one without a value is not sent. */
 function merged(lists: readonly (readonly AskedField[])[]): AskedField[] {
   const fields = lists.reduceRight<AskedField[]>((all, list) => {
     const names = list.map(([name]) => name.toLowerCase());

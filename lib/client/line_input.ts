@@ -5,7 +5,7 @@ import { ByteBuffer, NOT_UTF8, withoutMark } from "../bytes.ts";
 import { ReportedError } from "../exit_code.ts";
 import { LF } from "../http_message.ts";
 import { UTF8 } from "../json.ts";
-import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
+import { MAX_LINE_CHARACTERS } from "../limits.ts";
 import { WrongInput } from "./words.ts";
 
 export type Line =
@@ -26,45 +26,6 @@ export interface LineInput {
 export function textOf(line: Line): string {
   if (line.kind === "damaged") throw new WrongInput(NOT_UTF8);
   return line.kind === "line" ? line.text : "";
-}
-
-/**
- * Joins lines to a first one while its command goes on. A line that is not text is returned instead.
- *
- * @param linesAfter How many lines follow a text, before what was pasted after it, as far as is known.
- * @param waits Called once, before a line that was not pasted.
- * @throws {WrongInput} If they are too many, or too long.
- */
-export async function joinedLine(
-  first: Line,
-  input: Pick<LineInput, "next">,
-  linesAfter: (text: string, rest: string | undefined) => number,
-  waits: () => Promise<void>,
-): Promise<Line> {
-  if (first.kind !== "line") return first;
-  const texts = [first.text];
-  let { rest } = first;
-  let isAnnounced = false;
-  let asked = 1;
-  for (let left = linesAfter(first.text, rest); left > 0; left--) {
-    if (rest === undefined && !isAnnounced) await waits();
-    isAnnounced ||= rest === undefined;
-    const line = await input.next();
-    if (line.kind === "end") break;
-    if (line.kind !== "line") return line;
-    texts.push(line.text);
-    rest = line.rest;
-    if (left > 1) continue;
-    const text = texts.join("\n");
-    if (text.length > MAX_LINE_CHARACTERS) {
-      throw new WrongInput(`a command has at most ${MAX_LINE_CHARACTERS} characters`);
-    }
-    if (asked++ === MAX_CURL_LINES) {
-      throw new WrongInput(`a command of curl has at most ${MAX_CURL_LINES} lines: is a quote open?`);
-    }
-    left += linesAfter(text, rest);
-  }
-  return { kind: "line", text: texts.join("\n") };
 }
 
 /** Reads lines from a stream of octets in UTF-8. A line that is too long, and UTF-16, are an {@linkcode ReportedError}. */

@@ -16,7 +16,6 @@ export class Output {
   readonly #sink: Sink;
   readonly #gathered = new ByteBuffer(0);
   #writing: Promise<void> | undefined;
-  /** The error of the first write that failed. */
   #error: Error | undefined;
 
   constructor(sink: Sink) {
@@ -58,7 +57,6 @@ export class Output {
 export class ProcessScreen extends Output implements Screen {
   readonly terminal = Deno.stdout.isTerminal();
   readonly columns = terminalColumns;
-  /** Shows notices, once it is there. */
   input: TerminalInput | undefined;
   readonly #interactive: boolean;
   /** Resolves once the notices so far are shown; errors of writing are reported where the output ends. */

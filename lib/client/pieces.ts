@@ -31,9 +31,7 @@ const SPACE = 0x20;
 
 /**
  * Sends a request with new rows, in pieces if the server takes fewer at once. Stops at the first piece that fails, and
- * notes which rows are in the table then.
- *
- * @returns The status of the last response.
+ * notes which rows are in the table then. Returns the status of the last response.
  */
 export async function sendInPieces(request: HttpRequest, options: PiecesOptions): Promise<number> {
   const { content, fields } = request;
@@ -114,10 +112,7 @@ async function sendOnce(
   }
 }
 
-/**
- * Returns how many rows one request may create, and why, in the server's words; `undefined` if a problem document is not
- * about the number of rows.
- */
+/** Returns how many rows one request may create, and why; `undefined` if a problem document is about others. */
 function refusalIn(document: Uint8Array) {
   const problem = parsedJson(UTF8.decode(document));
   if (!isObject(problem)) return undefined;

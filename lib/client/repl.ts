@@ -1,7 +1,4 @@
-/**
- * Runs the client's commands: reads them from a prompt, a pipe or the command line, shows the exchanges, and returns an
- * exit code.
- */
+/** Runs the client's commands, from a prompt, a pipe or the command line, and shows their exchanges. */
 
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint, originOf } from "../address.ts";
@@ -9,7 +6,7 @@ import { BoundedBytes } from "../bytes.ts";
 import { ClientError, type ClientEvent, type Session } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
-import { MAX_HELD_CONTENT_OCTETS, MAX_PROBLEM_OCTETS } from "../limits.ts";
+import { MAX_CURL_LINES, MAX_HELD_CONTENT_OCTETS, MAX_LINE_CHARACTERS, MAX_PROBLEM_OCTETS } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
 import { type Command, completed, holdsCredentials, linesAfter, parseLine } from "./command.ts";
@@ -18,7 +15,7 @@ import { Display, type DisplayOptions } from "./display.ts";
 import type { Done } from "./follow.ts";
 import type { SeenNames } from "./help.ts";
 import { type AskedField, describeFields, filesOf, type Order, requestOf, type TableWords } from "./items.ts";
-import { joinedLine, type Line, type LineInput, textOf } from "./line_input.ts";
+import { type Line, type LineInput, textOf } from "./line_input.ts";
 import type { RawStep, RawView } from "./raw.ts";
 import { splitLine, WrongInput } from "./words.ts";
 
@@ -27,7 +24,6 @@ interface ExchangeView {
   begin(): void;
   /** Ends the exchange: what follows on a new connection is not part of it. */
   end(): void;
-  /** Returns the last exchange, explained in safe text; `undefined` if there was none. */
   text(): string | undefined;
 }
 
@@ -95,7 +91,7 @@ export class Repl {
         continue;
       }
       interruptions = 0;
-      const code = await this.#runLine(line);
+      const code = await this.run(line);
       if (code === undefined) break;
       worst = RANKS.indexOf(code) < RANKS.indexOf(worst) ? worst : code;
       if (this.#failed && !interactive) return code;
@@ -114,33 +110,45 @@ export class Repl {
     if (this.#options.interactive) await this.#options.screen.note(line);
   }
 
-  /** Runs one command; missing values are read from the input. Returns its exit code; `undefined` to quit. */
-  async run(parse: () => Command): Promise<number | undefined> {
+  /** Runs a command, or that of a line and those that belong to it. Returns the exit code; `undefined` to quit. */
+  async run(source: Line | (() => Command)): Promise<number | undefined> {
     try {
-      return await this.#execute(parse(), undefined);
-    } catch (error) {
-      return await this.#noteError(error);
-    }
-  }
-
-  /** Runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
-  async #runLine(first: Line): Promise<number | undefined> {
-    try {
-      const line = await this.#joined(first);
+      if (typeof source === "function") return await this.#execute(source(), undefined);
+      const line = await this.#joined(source);
       return line.kind === "cancelled" ? 0 : await this.#execute(parseLine(textOf(line), this.#table), line);
     } catch (error) {
       return await this.#noteError(error);
     }
   }
 
-  /** Joins the lines of a command; `withWords` adds words before them. */
-  #joined(first: Line, withWords = (text: string) => text): Promise<Line> {
-    return joinedLine(
-      first,
-      { next: () => this.#next() },
-      (text, rest) => linesAfter(withWords(text), rest),
-      () => this.#prompt("(a quote is open, or \\ is at the end: the line goes on; Ctrl-C cancels it)"),
-    );
+  /** Joins lines while their command goes on, after the words `before`. A line that is not text is returned instead. */
+  async #joined(first: Line, before = ""): Promise<Line> {
+    if (first.kind !== "line") return first;
+    const texts = [first.text];
+    let { rest } = first;
+    let isAnnounced = false;
+    let asked = 1;
+    for (let left = linesAfter(before + first.text, rest); left > 0; left--) {
+      if (rest === undefined && !isAnnounced) {
+        await this.#prompt("(a quote is open, or \\ is at the end: the line goes on; Ctrl-C cancels it)");
+        isAnnounced = true;
+      }
+      const line = await this.#next();
+      if (line.kind === "end") break;
+      if (line.kind !== "line") return line;
+      texts.push(line.text);
+      rest = line.rest;
+      if (left > 1) continue;
+      const text = texts.join("\n");
+      if (text.length > MAX_LINE_CHARACTERS) {
+        throw new WrongInput(`a command has at most ${MAX_LINE_CHARACTERS} characters`);
+      }
+      if (asked++ === MAX_CURL_LINES) {
+        throw new WrongInput(`a command of curl has at most ${MAX_CURL_LINES} lines: is a quote open?`);
+      }
+      left += linesAfter(before + text, rest);
+    }
+    return { kind: "line", text: texts.join("\n") };
   }
 
   /** Runs a command, and keeps its line if it is valid. */
@@ -227,10 +235,10 @@ export class Repl {
     await session.connect();
     if (interactive || asks) await screen.note(`Enter information: ${describeFields(this.#table)}`);
     // Two words stand for those of the command before the values.
-    const withWords = (text: string) => `put - ${text}`;
-    const line = await this.#joined(await this.#next(), withWords);
+    const before = "put - ";
+    const line = await this.#joined(await this.#next(), before);
     if (line.kind === "cancelled") return 0;
-    const values = splitLine(withWords(textOf(line))).slice(2);
+    const values = splitLine(before + textOf(line)).slice(2);
     return await this.#order(completed(order, values, this.#table), line);
   }
 
@@ -279,7 +287,6 @@ export class Repl {
     return exitCodeOf(await this.#exchange(sent, request.content && last.contentFrom, endpoint));
   }
 
-  /** Sends octets unchanged; afterwards the session opens a new connection. */
   async #raw(steps: readonly RawStep[]): Promise<number> {
     const { session, screen, explain, raw, interactive } = this.#options;
     await this.#display.endLine();
@@ -343,18 +350,14 @@ export class Repl {
   /** Uses the fields of the server's rows for values, and says so where they are new. */
   async #learn(notation: string): Promise<void> {
     const { readFields, screen } = this.#options;
-    if (readFields === undefined) return;
-    let fields;
+    const before = describeFields(this.#table);
     try {
-      fields = readFields(notation);
+      if (readFields !== undefined) this.#table = { ...this.#table, fields: readFields(notation), areGuessed: false };
     } catch (error) {
-      if (error instanceof RangeError) return;
-      throw error;
+      if (!(error instanceof RangeError)) throw error;
     }
-    const areNew = describeFields({ fields }) !== describeFields(this.#table);
-    this.#table = { ...this.#table, fields, areGuessed: false };
-    if (!areNew) return;
-    await screen.note(escapeText(`(the server says what a row has: ${describeFields(this.#table)})`));
+    const now = describeFields(this.#table);
+    if (now !== before) await screen.note(escapeText(`(the server says what a row has: ${now})`));
   }
 
   async #noteError(error: unknown): Promise<number> {

@@ -17,7 +17,6 @@ import type { Line, LineInput } from "./line_input.ts";
 export interface TerminalStreams {
   /** The keys as text. The terminal is in raw mode. */
   readonly keys: AsyncIterable<string>;
-  /** Where typed text is shown. */
   readonly output: NodeJS.WritableStream;
   restore(): void;
 }
@@ -107,10 +106,10 @@ export class TerminalInput implements LineInput {
 
   next(): Promise<Line> {
     if (this.#hasEnded) return Promise.resolve({ kind: "end" });
-    const { promise, resolve } = Promise.withResolvers<Line>();
-    this.#answer = resolve;
-    this.#feed();
-    return promise;
+    return new Promise((resolve) => {
+      this.#answer = resolve;
+      this.#feed();
+    });
   }
 
   /** Shows a line above the text being typed. */

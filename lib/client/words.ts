@@ -1,14 +1,11 @@
 /** Splits a line into words, as a shell does. */
 
-/** Invalid input. The message is one line with the reason. */
+/** Invalid input. The message is one line with the reason; a command line that avoids it is to be typed as it is. */
 export class WrongInput extends Error {
   override name = "WrongInput";
-  /** A command line that avoids the error, to be typed as it is. */
-  readonly command?: string;
 
-  constructor(message: string, command?: string) {
+  constructor(message: string, readonly command?: string) {
     super(message);
-    this.command = command;
   }
 }
 
@@ -34,7 +31,6 @@ const TYPOGRAPHIC = /[“”„‟‘’‚‛]/;
  * includes the rest of the line unchanged.
  *
  * @param windows Whether a backslash after an unquoted `@` belongs to the name of a file.
- * @throws {WrongInput} If a quote is not closed, or is none but looks like one.
  */
 export function splitLine(line: string, windows: boolean = Deno.build.os === "windows"): Word[] {
   const words: Word[] = [];
@@ -113,7 +109,7 @@ export function endOfJson(text: string): number | undefined {
   }
 }
 
-/** Refuses items after JSON that is the rest of a line, and typographic quotes in it. It need not be valid JSON. */
+/** Refuses items after JSON, and typographic quotes in it. It need not be valid: a server may be asked about it. */
 export function checkJson(text: string): void {
   const end = endOfJson(text) ?? text.length;
   const rest = text.slice(end).trim();

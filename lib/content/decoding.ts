@@ -26,64 +26,57 @@ const CODINGS: Readonly<Record<string, (zlib: Zlib, first: number) => Stream>> =
 export type DecodingState = "going" | "cut" | "invalid";
 
 export class ContentDecoder {
-  readonly #names: readonly string[];
-  #stages: Stage[] | undefined;
+  readonly #stages: readonly Stage[];
 
-  private constructor(names: readonly string[]) {
-    this.#names = names;
+  private constructor(codings: readonly string[]) {
+    this.#stages = codings.map((name) => new Stage(name)).reverse();
   }
 
   /** Creates a decoder for codings in the order in which they were applied; `undefined` if one is unknown. */
   static for(codings: readonly string[]): ContentDecoder | undefined {
     const areKnown = codings.every((name) => Object.hasOwn(CODINGS, name));
-    return areKnown && codings.length <= MAX_CODINGS ? new ContentDecoder(codings.toReversed()) : undefined;
+    return areKnown && codings.length <= MAX_CODINGS ? new ContentDecoder(codings) : undefined;
   }
 
   get state(): DecodingState {
-    return this.#stages?.findLast(({ state }) => state !== "going")?.state ?? "going";
+    return this.#stages.findLast(({ state }) => state !== "going")?.state ?? "going";
   }
 
   /**
    * Decodes a chunk, or the end of the content, and yields what comes of it in pieces of at most 16 KiB. Nothing more
    * comes once the state is not `going`. The chunk must not change before the last piece.
+   *
+   * @param index The first stage for the chunk.
    */
-  async *decode(chunk: Uint8Array | "end"): AsyncGenerator<Uint8Array> {
-    if (this.#stages === undefined) {
-      // Loaded on demand, because loading takes a noticeable part of the start.
-      const zlib = await import("node:zlib");
-      this.#stages = this.#names.map((name) => new Stage((first) => CODINGS[name](zlib, first)));
-    }
-    yield* this.#from(0, chunk);
-  }
-
-  async *#from(index: number, chunk: Uint8Array | "end"): AsyncGenerator<Uint8Array> {
-    const stage = this.#stages![index];
+  async *decode(chunk: Uint8Array | "end", index = 0): AsyncGenerator<Uint8Array> {
+    const stage = this.#stages[index];
     if (stage === undefined) return chunk === "end" ? undefined : yield chunk;
-    for await (const piece of stage.decode(chunk)) yield* this.#from(index + 1, piece);
-    if (chunk === "end") yield* this.#from(index + 1, chunk);
+    for await (const piece of stage.decode(chunk)) yield* this.decode(piece, index + 1);
+    if (chunk === "end") yield* this.decode(chunk, index + 1);
   }
 
   close(): void {
-    for (const stage of this.#stages ?? []) stage.close();
+    for (const stage of this.#stages) stage.close();
   }
 }
 
 class Stage {
   state: DecodingState = "going";
-  readonly #create: (first: number) => Stream;
+  readonly #name: string;
+  /** Created for the first octet. */
   #stream: Stream | undefined;
   #length = 0;
   #hasEnded = false;
   /** Continues the decoding that waits for the stream. */
   #wake = () => {};
 
-  /** @param create Creates a stream for content with this first octet. */
-  constructor(create: (first: number) => Stream) {
-    this.#create = create;
+  constructor(name: string) {
+    this.#name = name;
   }
 
-  #open(first: number): Stream {
-    const stream = this.#create(first);
+  async #open(first: number): Promise<Stream> {
+    // Loaded on demand, because loading takes a noticeable part of the start.
+    const stream = CODINGS[this.#name](await import("node:zlib"), first);
     stream.on("readable", () => this.#wake());
     stream.on("error", () => {
       this.state = "invalid";
@@ -99,7 +92,7 @@ class Stage {
 
   async *decode(chunk: Uint8Array | "end"): AsyncGenerator<Uint8Array> {
     if (this.state !== "going" || this.#hasEnded || chunk.length === 0) return;
-    const stream = this.#stream ??= this.#open(chunk === "end" ? 0 : chunk[0]);
+    const stream = this.#stream ??= await this.#open(chunk === "end" ? 0 : chunk[0]);
     let isTaken = false;
     if (chunk === "end") stream.end();
     else {

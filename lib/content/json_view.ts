@@ -1,4 +1,4 @@
-/** JSON for reading, indented and coloured: only blanks change, not order, digits of numbers, or repeated names. */
+/** JSON for reading, indented and coloured. Only blanks change: order, digits and repeated names stay as received. */
 
 import { parsedJson } from "../json.ts";
 import { MAX_INDENTED_CHARACTERS } from "../limits.ts";
@@ -15,7 +15,6 @@ const PIECE_CHARACTERS = 16 * 1024;
  * the lines would be too long to be read.
  *
  * @param octets One character each: octets beyond ASCII stand in strings only, whatever charset they are of.
- * @param show Returns what is shown of a string, number or literal.
  */
 export function indentJson(
   octets: string,

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { joinedLine, type Line, pipedInput } from "../../lib/client/line_input.ts";
-import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../../lib/limits.ts";
+import { pipedInput } from "../../lib/client/line_input.ts";
 
 async function linesOf(...pieces: (string | number[])[]): Promise<string[]> {
   const encoder = new TextEncoder();
@@ -53,30 +52,4 @@ Deno.test("the length of a line is limited", async () => {
   });
   await assert.rejects(linesOf("핑".repeat(1024 * 1024), "x"), /^Error: A line of the input is longer/);
   assert.equal((await linesOf("핑".repeat(1024 * 1024))).length, 1);
-});
-
-/** Joins lines while they end in a hyphen. */
-async function joined(...texts: string[]): Promise<{ line: Line; waits: number; next: Line }> {
-  let waits = 0;
-  const input = pipedInput(new Blob([texts.join("\n")]).stream());
-  const line = await joinedLine(await input.next(), input, (text) => text.endsWith("-") ? 1 : 0, () => {
-    waits++;
-    return Promise.resolve();
-  });
-  return { line, waits, next: await input.next() };
-}
-
-Deno.test("lines are joined while a command goes on, to the end of the input at most", async () => {
-  const line = (text: string): Line => ({ kind: "line", text });
-  assert.deepEqual(await joined("a", "b"), { line: line("a"), waits: 0, next: line("b") });
-  assert.deepEqual(await joined("a-", "b-", "c", "d"), { line: line("a-\nb-\nc"), waits: 1, next: line("d") });
-  assert.deepEqual(await joined("a-"), { line: line("a-"), waits: 1, next: { kind: "end" } });
-  await assert.rejects(joined(...Array(MAX_CURL_LINES + 1).fill("-")), {
-    name: "WrongInput",
-    message: "a command of curl has at most 1000 lines: is a quote open?",
-  });
-  await assert.rejects(joined(`${"x".repeat(MAX_LINE_CHARACTERS)}-`.slice(1), "b"), {
-    name: "WrongInput",
-    message: "a command has at most 1048576 characters",
-  });
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { TableWords } from "../../lib/client/items.ts";
 import { type Handler, startServer } from "../support.ts";
+import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../../lib/limits.ts";
 import { octetString } from "../wire_cases.ts";
 
 import { run, runLines, tableServer, typed } from "./repl_support.ts";
@@ -142,3 +143,24 @@ Deno.test("a file that a pasted command sends as it is, is named by curl again",
 function tableAt(port: number): TableWords {
   return { ...PLAIN, server: { ...PLAIN.server, endpoint: { secure: false, host: "127.0.0.1", port } } };
 }
+
+Deno.test("lines are joined while a command goes on, to the end of the input at most, and within limits", async () => {
+  await using server = startServer(({ target }) => ({ status: 200, content: target }));
+  const { port } = server;
+  const url = `localhost:${port}`;
+  const table = { ...PLAIN, server: { ...PLAIN.server, endpoint: { secure: false, host: "127.0.0.1", port } } };
+  const joined = async (...lines: string[]) => {
+    const { shown, told } = await run(port, lines.join("\n"), { table });
+    return shown + told;
+  };
+  assert.equal(await joined("curl \\", `${url}/a \\`, "-s", "get /b"), "/a\n/b\n");
+  assert.match(await joined(`curl ${url} -d '`), /^line 2: Wrong Input: try again \(the line of curl goes on: /);
+  assert.match(
+    await joined(...Array(MAX_CURL_LINES + 1).fill("curl \\")),
+    /^line 1001: Wrong Input: try again \(a command of curl has at most 1000 lines: is a quote open\?\)\n/,
+  );
+  assert.match(
+    await joined(`curl ${url} -d '${"x".repeat(MAX_LINE_CHARACTERS - 100)}`, "x".repeat(200), "'"),
+    /^line 2: Wrong Input: try again \(a command has at most 1048576 characters\)\n/,
+  );
+});

@@ -1,4 +1,5 @@
-import { type Endpoint, Session } from "../../lib/client.ts";
+import type { Endpoint } from "../../lib/address.ts";
+import { Session } from "../../lib/client.ts";
 import { parseArguments } from "../../lib/client/command.ts";
 import type { RawView } from "../../lib/client/raw.ts";
 import { WrongInput } from "../../lib/client/words.ts";
