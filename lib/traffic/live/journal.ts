@@ -1,14 +1,13 @@
 /** The journal: turns the events of a tap into those of a page, and follows the table. */
 
 import { type Direction, finalResponse } from "../../exchange.ts";
-import type { MessageLimits } from "../../limits.ts";
-import type { Opened, SocketAddress, TrafficEvent, TrafficListener } from "../../traffic.ts";
+import { type MessageLimits, PAGE_BYTES_PER_SECOND, PAGE_EVENTS_PER_SECOND } from "../../limits.ts";
+import type { EventCounter, Opened, SocketAddress, TrafficEvent, TrafficListener } from "../../traffic.ts";
 import { FAIR_TURNS } from "../../turns.ts";
 import { SINCE_START } from "../tap.ts";
 import { History } from "./history.ts";
-import { Sampler } from "./sampler.ts";
 import { rowOf, rowsOf, type ShownRow, ShownTable } from "./shown_table.ts";
-import { Messages } from "./page_events.ts";
+import { Messages, type PageEvent } from "./page_events.ts";
 
 interface ServerEnd {
   readonly number: number;
@@ -49,6 +48,7 @@ interface JournalOptions {
   readonly sampler?: Sampler;
 }
 
+const SECOND = 1_000_000;
 /** Events of a client's end that came before the server's end reported the connection. */
 const MAX_EARLY_EVENTS = 1000;
 
@@ -237,4 +237,48 @@ export class Journal {
 
 function addresses(client: SocketAddress, server: SocketAddress): string {
   return [client, server].map(({ hostname, port }) => `${hostname.replace(/^::ffff:/, "")} ${port}`).join(" ");
+}
+
+/** Admits the events of connections until a second has too many; a connection that is left out stays so to its end. */
+export class Sampler {
+  readonly #maxEvents: number;
+  readonly #maxBytes: number;
+  readonly #out = new Set<number>();
+  #connections = 0;
+  #second = -Infinity;
+  #events = 0;
+  #bytes = 0;
+  /** Counts the events of connections that are left out. */
+  readonly counter: EventCounter = { events: 0 };
+
+  constructor(maxEvents: number = PAGE_EVENTS_PER_SECOND, maxBytes: number = PAGE_BYTES_PER_SECOND) {
+    this.#maxEvents = maxEvents;
+    this.#maxBytes = maxBytes;
+  }
+
+  get leftOut(): NonNullable<PageEvent["leftOut"]> {
+    return { connections: this.#connections, events: this.counter.events };
+  }
+
+  /** Whether an event with so many octets is admitted, at a time in microseconds. */
+  admits(connection: number, bytes: number, time: number): boolean {
+    if (time >= this.#second + SECOND) {
+      this.#second = time;
+      this.#events = this.#bytes = 0;
+    }
+    const isOut = this.#out.has(connection);
+    if (isOut || this.#events + 1 > this.#maxEvents || this.#bytes + bytes > this.#maxBytes) {
+      if (!isOut) this.#connections++;
+      this.#out.add(connection);
+      this.counter.events++;
+      return false;
+    }
+    this.#events++;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  forget(connection: number): void {
+    this.#out.delete(connection);
+  }
 }

@@ -12,7 +12,6 @@ import {
 } from "../../exchange.ts";
 import type { End, Seen, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import type { Missing } from "../capture/reader.ts";
-import type { LeftOut } from "./sampler.ts";
 import type { ShownRow } from "./shown_table.ts";
 
 /** A message. Offsets count the octets of its direction. */
@@ -73,7 +72,8 @@ export interface PageEvent extends Seen {
   readonly rows?: readonly ShownRow[];
   readonly total?: number;
   readonly large?: boolean;
-  readonly leftOut?: LeftOut;
+  /** What was left out so far: connections, and events of theirs. */
+  readonly leftOut?: { readonly connections: number; readonly events: number };
 }
 
 /** How a page describes octets that are not read as messages. */

@@ -22,7 +22,6 @@ import {
 } from "./shown.js";
 import { changed, MAX_CHIPS, receive, startOver, state, whenChanged } from "./state.js";
 import { drawTable } from "./table.js";
-import "./copy.js";
 import { counted, element, notice, part, shift } from "./text.js";
 
 /** How long to wait before the server is asked again after it has refused, in milliseconds. */
@@ -185,6 +184,18 @@ command.addEventListener("keydown", (event) => {
   recalled = Math.max(0, Math.min(commands.length, recalled + (event.key === "ArrowUp" ? -1 : 1)));
   command.value = commands[recalled] ?? "";
 });
+
+// Paper
+
+/** @param {boolean} isPrinting */
+function print(isPrinting) {
+  state.isPrinting = isPrinting;
+  changed();
+}
+
+addEventListener("beforeprint", () => print(true));
+addEventListener("afterprint", () => print(false));
+matchMedia("print").addEventListener("change", ({ matches }) => print(matches));
 
 // Keys
 
