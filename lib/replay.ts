@@ -18,8 +18,7 @@ import { captureEvents } from "./traffic/capture/reader.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
 import { numbersText } from "./traffic/capture/words.ts";
 import { FOREIGN_OCTETS, foreignForm } from "./traffic/explain/foreign.ts";
-import { Replayer } from "./traffic/replay/replayer.ts";
-import { Script, Survey } from "./traffic/replay/script.ts";
+import { Replayer, Survey } from "./traffic/replay/replayer.ts";
 
 /** Replays a recording. The exit code is 0 if all answers are the recorded ones. */
 export async function replay(options: ReplayOptions): Promise<number> {
@@ -36,15 +35,12 @@ export async function replay(options: ReplayOptions): Promise<number> {
     await input.rewind();
     const painter = painterFor(isColored(options.color));
     const open = async (server: Endpoint) => (await ClientConnection.open(server, { timeoutMs, caCerts })).lend();
-    const replayer = new Replayer({ to, fast, timeoutMs, open, painter, print, printJson });
+    const replayer = new Replayer({ to, fast, timeoutMs, incomplete, open, painter, print, printJson });
     try {
       for (const note of notes) await print(note);
-      const script = new Script(incomplete);
       for await (const event of captureEvents(input, { connection: options.connection })) {
-        const step = servers.has(event.connection) ? script.step(event) : undefined;
-        if (step !== undefined) await replayer.run(step);
+        if (servers.has(event.connection)) await replayer.receive(event);
       }
-      for (const step of script.rest()) await replayer.run(step);
       await replayer.finish();
     } finally {
       replayer.close();
