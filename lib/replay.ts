@@ -4,7 +4,7 @@
  * @module
  */
 
-import { counted, readStart, type Source, writeLine } from "./bytes.ts";
+import { counted, readPieces, readStart, type Source, writeLine } from "./bytes.ts";
 import type { ReplayOptions } from "./cli.ts";
 import { addressText, type Endpoint, isLoopback } from "./address.ts";
 import { readCertificates } from "./cli/files.ts";
@@ -12,9 +12,9 @@ import { cannotRead, type InputFile, inputName, openFile, otherFormat, requireCo
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT } from "./exit_code.ts";
 import { ClientConnection } from "./client/connection.ts";
-import { MAX_REPLAYED_CONNECTIONS } from "./limits.ts";
+import { EXPLAIN_READ_BYTES, MAX_REPLAYED_CONNECTIONS } from "./limits.ts";
 import { isColored, painterFor } from "./terminal.ts";
-import { captureEvents } from "./traffic/capture/reader.ts";
+import { captureEvents, CaptureReader } from "./traffic/capture/reader.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
 import { numbersText } from "./traffic/capture/words.ts";
 import { FOREIGN_OCTETS, foreignForm } from "./traffic/explain/foreign.ts";
@@ -54,18 +54,16 @@ export async function replay(options: ReplayOptions): Promise<number> {
 /** Finds what can be replayed, before anything is sent, and whether that is all: no octets come after a reset. */
 async function survey(input: InputFile, { file, to, connection }: ReplayOptions) {
   const found = new Survey();
-  const events = captureEvents(input, { connection });
-  let next = await events.next();
-  for (; !next.done; next = await events.next()) {
-    found.receive(next.value);
+  const reader = new CaptureReader((event) => found.receive(event), { connection });
+  for await (const bytes of readPieces(input, EXPLAIN_READ_BYTES)) {
+    reader.receive(bytes);
     if (found.servers.size <= MAX_REPLAYED_CONNECTIONS) continue;
     throw new Failure(`${file} has more than ${MAX_REPLAYED_CONNECTIONS} connections: --connection N picks one`);
   }
+  const read = reader.end();
   found.finish();
   const { servers, incomplete, others } = found;
-  const { reader, notes: read } = next.value;
-  const { connections } = reader;
-  requireConnection(file, connection, connections);
+  requireConnection(file, connection, reader.connections);
   const late = reader.notesAfterResets(servers);
   const notes = [...read, ...input.damage === undefined ? [] : [input.damage], ...late];
   if (others.length > 0) {

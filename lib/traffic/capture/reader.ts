@@ -186,12 +186,6 @@ export class CaptureReader {
   }
 }
 
-interface CaptureEnd {
-  readonly reader: CaptureReader;
-  /** One line on each thing that was not read. */
-  readonly notes: readonly string[];
-}
-
 /**
  * Yields the events of a capture in order. Their octets stay unchanged.
  *
@@ -200,7 +194,7 @@ interface CaptureEnd {
 export async function* captureEvents(
   source: Source,
   options: CaptureReaderOptions = {},
-): AsyncGenerator<CaptureEvent, CaptureEnd> {
+): AsyncGenerator<CaptureEvent> {
   let events: CaptureEvent[] = [];
   const reader = new CaptureReader((event) => {
     events.push("bytes" in event ? { ...event, bytes: event.bytes.slice() } : event);
@@ -210,7 +204,6 @@ export async function* captureEvents(
     yield* events;
     events = [];
   }
-  const notes = reader.end();
+  reader.end();
   yield* events;
-  return { reader, notes };
 }
