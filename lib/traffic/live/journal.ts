@@ -1,5 +1,7 @@
 /** The journal: turns the events of a tap into those of a page, and follows the table. */
 
+import { addressText, withoutMapping } from "../../address.ts";
+import { counted } from "../../bytes.ts";
 import { type Direction, finalResponse } from "../../exchange.ts";
 import { type MessageLimits, PAGE_BYTES_PER_SECOND, PAGE_EVENTS_PER_SECOND } from "../../limits.ts";
 import type { EventCounter, Opened, SocketAddress, TrafficEvent, TrafficListener } from "../../traffic.ts";
@@ -7,7 +9,7 @@ import { FAIR_TURNS } from "../../turns.ts";
 import { SINCE_START } from "../tap.ts";
 import { History } from "./history.ts";
 import { rowOf, rowsOf, type ShownRow, ShownTable } from "./shown_table.ts";
-import { Messages, type PageEvent } from "./page_events.ts";
+import { Messages } from "./page_events.ts";
 
 interface ServerEnd {
   readonly number: number;
@@ -123,12 +125,14 @@ export class Journal {
 
   /** To be called every second: adds what was left out since then; once nothing is, asks for the table. */
   tick(time: number): void {
-    const { leftOut } = this.#sampler;
-    if (leftOut.events > this.#lastLeftOut) {
-      this.#lastLeftOut = leftOut.events;
+    const { connections, events } = this.#sampler.leftOut;
+    if (events > this.#lastLeftOut) {
+      this.#lastLeftOut = events;
       // A connection that stays left out may write to the table, again and again.
       this.#followed = false;
-      this.history.add({ kind: "left out", time, connection: 0, end: "server", leftOut });
+      const are = `${counted(connections, "connection")} ${connections === 1 ? "is" : "are"}`;
+      const reason = `Too much at once: ${are} left out, with ${counted(events, "event")}.`;
+      this.history.add({ kind: "left out", time, connection: 0, end: "server", reason });
     } else if (!this.#followed && this.#asking === undefined) this.askTable();
   }
 
@@ -183,7 +187,7 @@ export class Journal {
       this.history.add({ ...shown, direction, from, to: client[direction] += event.bytes.length });
     } else if (kind === "fin") this.history.add({ ...shown, by: event.by });
     else if (kind === "closed") this.history.add({ ...shown, reason: event.reason });
-    else this.history.add({ ...shown, ...this.#options.relays && { server: event.remote } });
+    else this.history.add({ ...shown, ...this.#options.relays && { server: addressText(event.remote) } });
   }
 
   #addServer(event: TrafficEvent, { number, messages }: ServerEnd): void {
@@ -236,7 +240,7 @@ export class Journal {
 }
 
 function addresses(client: SocketAddress, server: SocketAddress): string {
-  return [client, server].map(({ hostname, port }) => `${hostname.replace(/^::ffff:/, "")} ${port}`).join(" ");
+  return [client, server].map((one) => addressText(withoutMapping(one))).join(" ");
 }
 
 /** Admits the events of connections until a second has too many; a connection that is left out stays so to its end. */
@@ -256,7 +260,7 @@ export class Sampler {
     this.#maxBytes = maxBytes;
   }
 
-  get leftOut(): NonNullable<PageEvent["leftOut"]> {
+  get leftOut() {
     return { connections: this.#connections, events: this.counter.events };
   }
 

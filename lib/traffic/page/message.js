@@ -7,6 +7,7 @@
  *   fault?: Broken, curl?: string, raw?: string }} Labelled
  * @typedef {{ direction: Direction, message: Message, to: number, cuts: number[], about: string }} Part
  * @typedef {{ octets: Uint8Array, labelled: Labelled }} Loaded
+ * @typedef {{ cuts: number[], wrong: number }} Marks Where reads start, and the octet that breaks a rule, -1 if none.
  * @import { Connection, Direction, Exchange, Message } from "./state.js"
  */
 
@@ -206,7 +207,8 @@ function drawPart({ direction, cuts, about }, message) {
 function drawLines(octets, { rows, fault }, { cuts, about, direction }) {
   const lines = element("div", view.hex ? "lines hex" : "lines");
   Object.assign(lines, { role: "list", ariaLabel: `Octets of the ${direction}, with their meaning` });
-  const drawn = rows.map((row, index) => drawRow(octets, row, `${direction}-${index}`, { cuts, fault }));
+  const marks = { cuts, wrong: fault?.offset ?? -1 };
+  const drawn = rows.map((row, index) => drawRow(octets, row, `${direction}-${index}`, marks));
   // A start line is one line, which three rows describe.
   const isStart = (/** @type {number} */ index) => rows[index]?.kind === "start";
   const first = isStart(0) && !view.hex ? rows.findIndex((_, index) => !isStart(index + 1)) + 1 : 0;
@@ -225,12 +227,12 @@ function drawLines(octets, { rows, fault }, { cuts, about, direction }) {
   return lines;
 }
 
-/** @param {Uint8Array} octets @param {Row} row @param {string} id @param {{ cuts: number[], fault?: Broken }} marks */
-function drawRow(octets, { start, end, label, rule, parts = [] }, id, { cuts, fault }) {
-  const isWrong = fault !== undefined && fault.offset >= start && fault.offset < end;
-  const text = isWrong && label === "" ? `breaks a rule at octet ${fault.offset}` : label;
+/** @param {Uint8Array} octets @param {Row} row @param {string} id @param {Marks} marks */
+function drawRow(octets, { start, end, label, rule, parts = [] }, id, marks) {
+  const isWrong = marks.wrong >= start && marks.wrong < end;
+  const text = isWrong && label === "" ? `breaks a rule at octet ${marks.wrong}` : label;
   const last = Math.min(end, start + MAX_SHOWN_OCTETS);
-  const node = element("span", "part", ...(view.hex ? drawHex : drawText)(octets, start, last, { cuts, fault }));
+  const node = element("span", "part", ...(view.hex ? drawHex : drawText)(octets, start, last, marks));
   if (last < end) node.append(element("span", "faint", ` … ${end - last} more octets`));
   const range = end - start === 1 ? `octet ${start}` : `octets ${start}-${end - 1}`;
   const details = [range, text, rule, ...partTexts(octets, parts)].filter((one) => one);
@@ -245,9 +247,8 @@ function drawRow(octets, { start, end, label, rule, parts = [] }, id, { cuts, fa
 }
 
 /** Cuts octets where a read starts, and around the one that breaks a rule. @param {number} start
- * @param {number} last @param {{ cuts: number[], fault?: Broken }} marks */
-function pieces(start, last, { cuts, fault }) {
-  const wrong = fault?.offset ?? -1;
+ * @param {number} last @param {Marks} marks */
+function pieces(start, last, { cuts, wrong }) {
   const stops = [start, ...cuts, wrong, wrong + 1, last].filter((at) => at >= start && at <= last);
   const sorted = [...new Set(stops)].sort((a, b) => a - b);
   return sorted.slice(0, -1).map((from, i) => {
@@ -255,7 +256,7 @@ function pieces(start, last, { cuts, fault }) {
   });
 }
 
-/** @param {Uint8Array} octets @param {number} start @param {number} last @param {{ cuts: number[], fault?: Broken }} marks */
+/** @param {Uint8Array} octets @param {number} start @param {number} last @param {Marks} marks */
 function drawText(octets, start, last, marks) {
   return pieces(start, last, marks).flatMap(({ from, to, isCut, isWrong }) => {
     const text = octetText(octets.subarray(from, to));
@@ -269,7 +270,7 @@ function cutMark() {
   return cut;
 }
 
-/** @param {Uint8Array} octets @param {number} start @param {number} last @param {{ cuts: number[], fault?: Broken }} marks */
+/** @param {Uint8Array} octets @param {number} start @param {number} last @param {Marks} marks */
 function drawHex(octets, start, last, marks) {
   const nodes = [];
   for (let line = start; line < last; line += HEX_WIDTH) {

@@ -6,7 +6,6 @@
  * @typedef {import("../live/page_events.ts").PageMessage} Message
  * @typedef {import("../live/shown_table.ts").Cells} Cells
  * @typedef {import("../../traffic.ts").End} End
- * @typedef {import("../../traffic.ts").SocketAddress} Address
  * @typedef {import("../../exchange.ts").Direction} Direction
  * @typedef {{ number: number, client: string, server: string, peer: string, open: boolean, start: number,
  *   tapped: boolean, exchanges: Map<number, Exchange>, newest: number }} Connection
@@ -16,7 +15,7 @@
  *   one place.
  */
 
-import { address, counted, isLoopback, notice } from "./text.js";
+import { notice } from "./text.js";
 
 /** Events that the page keeps, and exchanges of one connection, however many the server does. */
 const MAX_EVENTS = 100_000;
@@ -154,9 +153,7 @@ export function receive(event) {
   if (event.kind === "table") state.followed = true;
   if (event.kind === "left out") {
     state.followed = false;
-    const { connections, events } = /** @type {{ connections: number, events: number }} */ (event.leftOut);
-    const are = `${counted(connections, "connection")} ${connections === 1 ? "is" : "are"}`;
-    notice(`Too much at once: ${are} left out, with ${counted(events, "event")}.`);
+    notice(event.reason ?? "");
   }
   if (event.connection > 0) receiveConnection(event);
   changedSoon();
@@ -178,10 +175,9 @@ function receiveConnection(event) {
     }
   }
   if (event.client && event.server) {
-    connection.client = address(event.client);
-    connection.server = address(event.server) + (event.secure ? " TLS" : "");
-    // The address of a peer on this machine says nothing.
-    if (!isLoopback(event.client) || !isLoopback(event.server)) connection.peer = event.client.hostname;
+    connection.client = event.client;
+    connection.server = event.server + (event.secure ? " TLS" : "");
+    connection.peer = event.peer ?? "";
   }
   if (event.end === "client" && state.recording === undefined && state.relay === undefined) connection.tapped = true;
   if (event.kind === "closed" && event.end === mainEnd()) connection.open = false;
