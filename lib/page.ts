@@ -246,6 +246,7 @@ export class Page implements OpenPage {
       ...options,
       source: journal,
       about: {
+        name: authorityOf(endpoint),
         table: originOf(endpoint),
         keeps: history,
         example: relay !== undefined
@@ -362,7 +363,8 @@ export async function openRecordedPage(
     source: traffic,
     about: {
       keeps: history.last,
-      recording: { name, date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC"), end, notes },
+      ...{ name, date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC") },
+      recording: { end, notes },
     },
     endpointOf: (number) => traffic.serverOf(number),
   });

@@ -24,8 +24,6 @@ export interface PageMessage {
   readonly whole: boolean;
   /** The request's method and target, or the response's status and reason, once known. */
   readonly title: string;
-  /** The response's status; 0 for a request or while it is unknown. */
-  readonly status: number;
   /** Why it is broken, and at which octet. */
   readonly fault?: string;
   /** The number of the exchange after whose broken message reading started again with this one. */
@@ -151,13 +149,12 @@ function pageExchange(exchange: Exchange): PageExchange {
 }
 
 function pageMessage(message: Message): PageMessage {
-  const { from, to, state, head, error, restartsAfter } = message;
+  const { from, to, state, error, restartsAfter } = message;
   return {
     from,
     to,
     whole: state === "whole",
     title: titleOf(message),
-    status: head?.kind === "response" ? head.status : 0,
     ...error && { fault: error.message + (error.offset === undefined ? "" : ` · octet ${error.offset}`) },
     ...restartsAfter !== undefined && { behind: restartsAfter },
   };

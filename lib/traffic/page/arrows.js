@@ -83,8 +83,8 @@ function tagOf({ number, peer }) {
 function drawTitle(connection, exchange, message) {
   const isRequest = message === exchange.request;
   const { nodes, whole, isCut } = titleText(message.title);
-  const { status, fault } = message;
-  const verdict = fault !== undefined || status >= 400 ? " bad" : status >= 200 ? " good" : "";
+  const status = isRequest ? 0 : parseInt(message.title);
+  const verdict = message.fault !== undefined || status >= 400 ? " bad" : status >= 200 ? " good" : "";
   const title = element("button", `title${verdict}`, ...nodes);
   title.dataset.id = `${connection.number}-${exchange.number}-${
     isRequest ? "request" : exchange.responses.indexOf(message)

@@ -11,8 +11,7 @@
  *   tapped: boolean, exchanges: Map<number, Exchange>, newest: number }} Connection
  * @typedef {{ rows: Map<string, Cells | null>, total: number, large: boolean }} Table
  * @typedef {{ connection: number, exchange: number }} Choice
- * @typedef {{ name: string, date: string, end?: End, notes: string[] }} Recording A file; without its end, packets of
- *   one place.
+ * @typedef {{ end?: End, notes: string[] }} Recording A file; without its end, packets of one place.
  */
 
 import { notice } from "./text.js";
@@ -61,8 +60,8 @@ function nothing() {
     newest: undefined,
     /** The number of the last event before the stream was opened, until it is here; then 0. */
     awaited: Infinity,
-    /** Where the table is. */
-    table: "",
+    /** The table's address, or the file's name. */
+    name: "",
     /** The file that is shown instead of a server. @type {Recording | undefined} */
     recording: undefined,
     /** The server behind a relay, of which both sides are shown. @type {string | undefined} */
@@ -135,9 +134,9 @@ export function applyRows(table, event) {
 }
 
 /** Forgets everything: the stream of events starts anew. @param {any} start */
-export function startOver({ rows, total, large, last, keeps, missed, table, recording, relay }) {
+export function startOver({ rows, total, large, last, keeps, missed, name, recording, relay }) {
   const base = { rows: new Map(rows), total, large };
-  Object.assign(state, nothing(), { base, latest: copyOf(base), awaited: last, table, recording, relay });
+  Object.assign(state, nothing(), { base, latest: copyOf(base), awaited: last, name, recording, relay });
   state.keeps = Math.min(keeps, MAX_EVENTS);
   notice(missed > 0 ? `This page was too slow and missed ${missed} events.` : "");
   changed();
