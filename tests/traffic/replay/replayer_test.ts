@@ -97,7 +97,7 @@ Deno.test("a replay sends the recorded octets in their pieces, and finds the ans
 
 Deno.test("pauses are those since the last write or whole answer on any connection, and none where there was none", async () => {
   const hour = 3_600_000_000;
-  const pause = 30_000;
+  const pause = 150_000;
   const untilClosed = "HTTP/1.1 200 OK\r\n\r\nall";
   /** When pauses began and ended. */
   const times: number[] = [];
@@ -134,12 +134,13 @@ Deno.test("pauses are those since the last write or whole answer on any connecti
     await conn.write(OK);
     await conn.read();
   });
-  assert.deepEqual(log, [GET.slice(0, 5), GET.slice(5), GET, GET, "FIN", GET, "FIN"]);
+  assert.deepEqual(log.slice(0, 4), [GET.slice(0, 5), GET.slice(5), GET, GET]);
+  assert.deepEqual(log.slice(4).toSorted(), ["FIN", "FIN", GET]);
   assert(replayer.same);
   const sorted = times.toSorted((a, b) => a - b);
   const gaps = sorted.slice(1).map((time, i) => time - sorted[i]);
   // Between the two pieces, after the answers, and before the half-close.
-  for (const gap of [0, 2, 3, 5].map((i) => gaps[i])) assert(gap > pause / 2000, gaps.join());
+  for (const gap of [0, 2, 3, 5].map((i) => gaps[i])) assert(gap > pause / 3000, gaps.join());
 });
 
 Deno.test("exchanges are reported as JSON, apart from what else there is to say", async () => {
