@@ -164,20 +164,25 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
       const isMasked = credentialsWithin(credentials, start, end).length > 0;
       return { start, end, kind, rule, ...isMasked ? { label: labelOfMasked(row) } : { label, parts } };
     }),
-    findings: [...options.findingsOf?.(range) ?? [], ...findings],
+    findings: [...options.findingsOf?.(range) ?? [], ...findings].map(({ text, rule }) => withRule(text, rule)),
     fault: fault && {
-      detail: degreeSentence(fault.detail, fault.degree),
-      rule: fault.degree.rule,
+      text: withRule(degreeSentence(fault.detail, fault.degree), fault.degree.rule),
       offset: fault.offset,
       line: lineWithCaret(octetString(shown), fault.offset),
-      fix: fault.fix,
-      readings: readingLines(showCredentials ? fault.readings : fault.readings.map(maskedReading), direction),
+      advice: [
+        ...fault.fix ? [`fix: ${fault.fix}`] : [],
+        ...readingLines(showCredentials ? fault.readings : fault.readings.map(maskedReading), direction),
+      ],
     },
     ...direction === "request" && end === to && {
       raw: `raw "${readable(octetString(shown)).replaceAll('"', '\\"')}"`,
       ...complete && { curl: curlOf(shown, options.endpointOf(connection)) },
     },
   };
+}
+
+function withRule(text: string, rule: string | undefined): string {
+  return rule ? `${text} (${rule})` : text;
 }
 
 function lineWithCaret(octets: string, offset: number): string {
@@ -236,6 +241,7 @@ export class Page implements OpenPage {
       ...options,
       source: journal,
       about: {
+        name: authorityOf(endpoint),
         table: originOf(endpoint),
         keeps: history,
         example: relay !== undefined
@@ -352,7 +358,8 @@ export async function openRecordedPage(
     source: traffic,
     about: {
       keeps: history.last,
-      recording: { name, date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC"), end, notes },
+      ...{ name, date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC") },
+      recording: { end, notes },
     },
     endpointOf: (number) => traffic.serverOf(number),
   });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { counted, readStart, type Source, writeLine } from "./bytes.ts";
+import { counted, readPieces, readStart, type Source, writeLine } from "./bytes.ts";
 import type { ReplayOptions } from "./cli.ts";
 import { addressText, type Endpoint, isLoopback } from "./address.ts";
 import { readCertificates } from "./cli/files.ts";
@@ -12,14 +12,13 @@ import { cannotRead, type InputFile, inputName, openFile, otherFormat, requireCo
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT } from "./exit_code.ts";
 import { ClientConnection } from "./client/connection.ts";
-import { MAX_REPLAYED_CONNECTIONS } from "./limits.ts";
+import { EXPLAIN_READ_BYTES, MAX_REPLAYED_CONNECTIONS } from "./limits.ts";
 import { isColored, painterFor } from "./terminal.ts";
-import { captureEvents } from "./traffic/capture/reader.ts";
+import { captureEvents, CaptureReader } from "./traffic/capture/reader.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
 import { numbersText } from "./traffic/capture/words.ts";
 import { FOREIGN_OCTETS, foreignForm } from "./traffic/explain/foreign.ts";
-import { Replayer } from "./traffic/replay/replayer.ts";
-import { Script, Survey } from "./traffic/replay/script.ts";
+import { Replayer, Survey } from "./traffic/replay/replayer.ts";
 
 /** Replays a recording. The exit code is 0 if all answers are the recorded ones. */
 export async function replay(options: ReplayOptions): Promise<number> {
@@ -36,15 +35,12 @@ export async function replay(options: ReplayOptions): Promise<number> {
     await input.rewind();
     const painter = painterFor(isColored(options.color));
     const open = async (server: Endpoint) => (await ClientConnection.open(server, { timeoutMs, caCerts })).lend();
-    const replayer = new Replayer({ to, fast, timeoutMs, open, painter, print, printJson });
+    const replayer = new Replayer({ to, fast, timeoutMs, incomplete, open, painter, print, printJson });
     try {
       for (const note of notes) await print(note);
-      const script = new Script(incomplete);
       for await (const event of captureEvents(input, { connection: options.connection })) {
-        const step = servers.has(event.connection) ? script.step(event) : undefined;
-        if (step !== undefined) await replayer.run(step);
+        if (servers.has(event.connection)) await replayer.receive(event);
       }
-      for (const step of script.rest()) await replayer.run(step);
       await replayer.finish();
     } finally {
       replayer.close();
@@ -58,18 +54,16 @@ export async function replay(options: ReplayOptions): Promise<number> {
 /** Finds what can be replayed, before anything is sent, and whether that is all: no octets come after a reset. */
 async function survey(input: InputFile, { file, to, connection }: ReplayOptions) {
   const found = new Survey();
-  const events = captureEvents(input, { connection });
-  let next = await events.next();
-  for (; !next.done; next = await events.next()) {
-    found.receive(next.value);
+  const reader = new CaptureReader((event) => found.receive(event), { connection });
+  for await (const bytes of readPieces(input, EXPLAIN_READ_BYTES)) {
+    reader.receive(bytes);
     if (found.servers.size <= MAX_REPLAYED_CONNECTIONS) continue;
     throw new Failure(`${file} has more than ${MAX_REPLAYED_CONNECTIONS} connections: --connection N picks one`);
   }
+  const read = reader.end();
   found.finish();
   const { servers, incomplete, others } = found;
-  const [reader, read] = next.value;
-  const { connections } = reader;
-  requireConnection(file, connection, connections);
+  requireConnection(file, connection, reader.connections);
   const late = reader.notesAfterResets(servers);
   const notes = [...read, ...input.damage === undefined ? [] : [input.damage], ...late];
   if (others.length > 0) {

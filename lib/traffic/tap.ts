@@ -35,15 +35,13 @@ export function tapped(
   listener: TrafficListener,
   now: Microseconds = SINCE_START,
 ): Socket {
-  const { read, write, closeWrite, close, handshake } = conn;
+  const { closeWrite, close, handshake } = conn;
   let isOpen = false;
   let isClosed = false;
   /** The ends that have closed their side, in order. */
   const fins: End[] = [];
   /** Why the connection is unusable, if it is. */
   let broken: string | undefined;
-  let readInto: Uint8Array;
-  let writeFrom: Uint8Array;
   /** Counts reads and writes once they are no longer reported. */
   let counter: EventCounter | undefined;
 
@@ -65,40 +63,35 @@ export function tapped(
     const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
     counter = listener({ kind, end, connection, time: now(), bytes }) ?? undefined;
   };
-  const isCounted = () => {
-    if (counter === undefined) return false;
-    counter.events++;
-    return true;
-  };
-  // These are made once, because reads and writes are frequent.
-  const hasRead = (count: number | null) => {
-    if (count === null) fin(end === "server" ? "client" : "server");
-    else octets("read", readInto, count);
-    return count;
-  };
-  const hasWritten = (count: number) => {
-    octets("write", writeFrom, count);
-    return count;
-  };
+  const peerFin = () => fin(end === "server" ? "client" : "server");
   const failed = (error: unknown): never => {
     // Many peers end TLS with a FIN alone (RFC 8446 §6.1). A read ended by close() says nothing about the peer.
-    if (error instanceof Deno.errors.UnexpectedEof) hasRead(null);
+    if (error instanceof Deno.errors.UnexpectedEof) peerFin();
     else if (!isClosed) broken ??= error instanceof Deno.errors.ConnectionReset ? "reset" : "broken";
     throw error;
+  };
+  const tappedMethod = (kind: "read" | "write") => {
+    const method: (buffer: Uint8Array) => Promise<number | null> = conn[kind];
+    let latest: Uint8Array;
+    // This is made once, because reads and writes are frequent.
+    const done = (count: number | null) => {
+      if (count === null) peerFin();
+      else octets(kind, latest, count);
+      return count;
+    };
+    return (buffer: Uint8Array) => {
+      const count = method.call(conn, buffer);
+      latest = buffer;
+      if (counter === undefined) return count.then(done, failed);
+      counter.events++;
+      return count;
+    };
   };
 
   if (handshake === undefined) opened();
   return Object.assign(conn, {
-    read(buffer: Uint8Array) {
-      const count = read.call(conn, buffer);
-      readInto = buffer;
-      return isCounted() ? count : count.then(hasRead, failed);
-    },
-    write(buffer: Uint8Array) {
-      const count = write.call(conn, buffer);
-      writeFrom = buffer;
-      return isCounted() ? count : count.then(hasWritten, failed);
-    },
+    read: tappedMethod("read"),
+    write: tappedMethod("write") as Deno.Conn["write"],
     closeWrite() {
       fin(end);
       return closeWrite.call(conn);

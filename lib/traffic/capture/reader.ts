@@ -183,7 +183,7 @@ export class CaptureReader {
 export async function* captureEvents(
   source: Source,
   options: CaptureReaderOptions = {},
-): AsyncGenerator<CaptureEvent, readonly [CaptureReader, notes: readonly string[]]> {
+): AsyncGenerator<CaptureEvent> {
   let events: CaptureEvent[] = [];
   const reader = new CaptureReader((event) => {
     events.push("bytes" in event ? { ...event, bytes: event.bytes.slice() } : event);
@@ -193,7 +193,6 @@ export async function* captureEvents(
     yield* events;
     events = [];
   }
-  const notes = reader.end();
+  reader.end();
   yield* events;
-  return [reader, notes];
 }

@@ -1,12 +1,13 @@
 /** The journal: turns the events of a tap into those of a page, and follows the table. */
 
+import { addressText, withoutMapping } from "../../address.ts";
+import { counted } from "../../bytes.ts";
 import { type Direction, finalResponse } from "../../exchange.ts";
-import type { MessageLimits } from "../../limits.ts";
-import type { Opened, SocketAddress, TrafficEvent, TrafficListener } from "../../traffic.ts";
+import { type MessageLimits, PAGE_BYTES_PER_SECOND, PAGE_EVENTS_PER_SECOND } from "../../limits.ts";
+import type { EventCounter, Opened, SocketAddress, TrafficEvent, TrafficListener } from "../../traffic.ts";
 import { FAIR_TURNS } from "../../turns.ts";
 import { SINCE_START } from "../tap.ts";
 import { History } from "./history.ts";
-import { Sampler } from "./sampler.ts";
 import { rowOf, rowsOf, type ShownRow, ShownTable } from "./shown_table.ts";
 import { Messages } from "./page_events.ts";
 
@@ -49,6 +50,7 @@ interface JournalOptions {
   readonly sampler?: Sampler;
 }
 
+const SECOND = 1_000_000;
 /** Events of a client's end that came before the server's end reported the connection. */
 const MAX_EARLY_EVENTS = 1000;
 
@@ -120,12 +122,14 @@ export class Journal {
 
   /** To be called every second: adds what was left out since then; once nothing is, asks for the table. */
   tick(time: number): void {
-    const { leftOut } = this.#sampler;
-    if (leftOut.events > this.#lastLeftOut) {
-      this.#lastLeftOut = leftOut.events;
+    const { connections, events } = this.#sampler.leftOut;
+    if (events > this.#lastLeftOut) {
+      this.#lastLeftOut = events;
       // A connection that stays left out may write to the table, again and again.
       this.#followed = false;
-      this.history.add({ kind: "left out", time, connection: 0, end: "server", leftOut });
+      const are = `${counted(connections, "connection")} ${connections === 1 ? "is" : "are"}`;
+      const reason = `Too much at once: ${are} left out, with ${counted(events, "event")}.`;
+      this.history.add({ kind: "left out", time, connection: 0, end: "server", reason });
     } else if (!this.#followed && this.#asking === undefined) this.askTable();
   }
 
@@ -180,7 +184,7 @@ export class Journal {
       this.history.add({ ...shown, direction, from, to: client[direction] += event.bytes.length });
     } else if (kind === "fin") this.history.add({ ...shown, by: event.by });
     else if (kind === "closed") this.history.add({ ...shown, reason: event.reason });
-    else this.history.add({ ...shown, ...this.#options.relays && { server: event.remote } });
+    else this.history.add({ ...shown, ...this.#options.relays && { server: addressText(event.remote) } });
   }
 
   #addServer(event: TrafficEvent, { number, messages }: ServerEnd): void {
@@ -233,5 +237,49 @@ export class Journal {
 }
 
 function addresses(client: SocketAddress, server: SocketAddress): string {
-  return [client, server].map(({ hostname, port }) => `${hostname.replace(/^::ffff:/, "")} ${port}`).join(" ");
+  return [client, server].map((one) => addressText(withoutMapping(one))).join(" ");
+}
+
+/** Admits the events of connections until a second has too many; a connection that is left out stays so to its end. */
+export class Sampler {
+  readonly #maxEvents: number;
+  readonly #maxBytes: number;
+  readonly #out = new Set<number>();
+  #connections = 0;
+  #second = -Infinity;
+  #events = 0;
+  #bytes = 0;
+  /** Counts the events of connections that are left out. */
+  readonly counter: EventCounter = { events: 0 };
+
+  constructor(maxEvents: number = PAGE_EVENTS_PER_SECOND, maxBytes: number = PAGE_BYTES_PER_SECOND) {
+    this.#maxEvents = maxEvents;
+    this.#maxBytes = maxBytes;
+  }
+
+  get leftOut() {
+    return { connections: this.#connections, events: this.counter.events };
+  }
+
+  /** Whether an event with so many octets is admitted, at a time in microseconds. */
+  admits(connection: number, bytes: number, time: number): boolean {
+    if (time >= this.#second + SECOND) {
+      this.#second = time;
+      this.#events = this.#bytes = 0;
+    }
+    const isOut = this.#out.has(connection);
+    if (isOut || this.#events + 1 > this.#maxEvents || this.#bytes + bytes > this.#maxBytes) {
+      if (!isOut) this.#connections++;
+      this.#out.add(connection);
+      this.counter.events++;
+      return false;
+    }
+    this.#events++;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  forget(connection: number): void {
+    this.#out.delete(connection);
+  }
 }

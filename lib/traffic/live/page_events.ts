@@ -1,5 +1,7 @@
 /** Events as they are sent to a page, with the exchanges that they change. */
 
+import { addressText, isLoopback, withoutMapping } from "../../address.ts";
+import { counted } from "../../bytes.ts";
 import {
   answeredIn,
   type Direction,
@@ -10,9 +12,8 @@ import {
   type Stop,
   titleOf,
 } from "../../exchange.ts";
-import type { End, Seen, SocketAddress, TrafficEvent } from "../../traffic.ts";
+import type { End, Seen, TrafficEvent } from "../../traffic.ts";
 import type { Missing } from "../capture/reader.ts";
-import type { LeftOut } from "./sampler.ts";
 import type { ShownRow } from "./shown_table.ts";
 
 /** A message. Offsets count the octets of its direction. */
@@ -23,10 +24,8 @@ export interface PageMessage {
   readonly whole: boolean;
   /** The request's method and target, or the response's status and reason, once known. */
   readonly title: string;
-  /** The response's status; 0 for a request or while it is unknown. */
-  readonly status: number;
-  /** Why it is broken: what was seen and what is allowed, the rule, and the octet, -1 without one. */
-  readonly fault?: { readonly detail: string; readonly rule: string; readonly offset: number };
+  /** Why it is broken, and at which octet. */
+  readonly fault?: string;
   /** The number of the exchange after whose broken message reading started again with this one. */
   readonly behind?: number;
 }
@@ -50,10 +49,11 @@ export interface PageEvent extends Seen {
   readonly kind: "opened" | "read" | "write" | "fin" | "closed" | "missing" | "folded" | "left out" | "table";
   /** Its number at the server; 0 where there is none. */
   readonly connection: number;
-  /** Of `opened`: both addresses, and whether TLS is spoken. */
-  readonly client?: SocketAddress;
-  readonly server?: SocketAddress;
+  /** Of `opened`: both addresses, whether TLS is spoken, and the client's host, unless both are on this machine. */
+  readonly client?: string;
+  readonly server?: string;
   readonly secure?: boolean;
+  readonly peer?: string;
   /** Of octets: which way they went, and where they begin and end, counted from the first that went this way. */
   readonly direction?: Direction;
   readonly from?: number;
@@ -62,18 +62,15 @@ export interface PageEvent extends Seen {
   readonly unread?: string;
   /** Of `fin`: who sent it. */
   readonly by?: End;
-  /** Of `closed`: why. Of octets that are missing, or a connection that is folded: how it is described. */
+  /** Of `closed`: why. Of what is missing, folded or left out: how it is described. */
   readonly reason?: string;
   /** Of a capture: the number of the packet that shows it. */
   readonly packet?: number;
-  /** Of `missing`: how many octets. */
-  readonly octets?: number;
   readonly exchanges?: readonly PageExchange[];
   /** Of the table: rows that changed, or all after it was asked for; how many there are; whether not all are shown. */
   readonly rows?: readonly ShownRow[];
   readonly total?: number;
   readonly large?: boolean;
-  readonly leftOut?: LeftOut;
 }
 
 /** How a page describes octets that are not read as messages. */
@@ -119,14 +116,18 @@ export class Messages {
 
   #signal(event: TrafficEvent | Missing): Partial<PageEvent> {
     switch (event.kind) {
-      case "opened":
-        return { client: event.remote, server: event.local, secure: event.secure };
+      case "opened": {
+        const { local, remote, secure } = event;
+        const isNear = [local, remote].every((one) => isLoopback(withoutMapping(one).hostname));
+        const addresses = { client: addressText(remote), server: addressText(local) };
+        return { ...addresses, secure, ...!isNear && { peer: remote.hostname } };
+      }
       case "fin":
         this.#pairing.fin(event.by === "client" ? "request" : "response");
         return { by: event.by };
       case "missing":
         if (event.why === "not captured") this.#pairing.gap(event.by === "client" ? "request" : "response");
-        return { octets: event.octets, reason: `of the ${event.by} ${event.why}` };
+        return { reason: `${counted(event.octets, "octet")} of the ${event.by} ${event.why}` };
       case "closed":
         return { reason: event.reason };
     }
@@ -148,14 +149,13 @@ function pageExchange(exchange: Exchange): PageExchange {
 }
 
 function pageMessage(message: Message): PageMessage {
-  const { from, to, state, head, error, restartsAfter } = message;
+  const { from, to, state, error, restartsAfter } = message;
   return {
     from,
     to,
     whole: state === "whole",
     title: titleOf(message),
-    status: head?.kind === "response" ? head.status : 0,
-    ...error && { fault: { detail: error.message, rule: error.rule ?? "", offset: error.offset ?? -1 } },
+    ...error && { fault: error.message + (error.offset === undefined ? "" : ` · octet ${error.offset}`) },
     ...restartsAfter !== undefined && { behind: restartsAfter },
   };
 }

@@ -8,7 +8,7 @@
 
 import { goTo, isChosen, openExchange, shownEvents } from "./shown.js";
 import { mainEnd, state } from "./state.js";
-import { address, counted, duration, element, isLoopback, octetsIn, titleText, visible } from "./text.js";
+import { counted, duration, element, octetsIn, titleText, visible } from "./text.js";
 
 /** Lines of one group that are drawn. */
 const MAX_LINES = 40;
@@ -83,8 +83,8 @@ function tagOf({ number, peer }) {
 function drawTitle(connection, exchange, message) {
   const isRequest = message === exchange.request;
   const { nodes, whole, isCut } = titleText(message.title);
-  const { status, fault } = message;
-  const verdict = fault !== undefined || status >= 400 ? " bad" : status >= 200 ? " good" : "";
+  const status = isRequest ? 0 : parseInt(message.title);
+  const verdict = message.fault !== undefined || status >= 400 ? " bad" : status >= 200 ? " good" : "";
   const title = element("button", `title${verdict}`, ...nodes);
   title.dataset.id = `${connection.number}-${exchange.number}-${
     isRequest ? "request" : exchange.responses.indexOf(message)
@@ -129,10 +129,7 @@ function aboutMessage(connection, exchange, message, lines) {
       : `its request was not read: see the fault of request ${unread}`;
     parts.push(element("span", "bad", why));
   }
-  if (message.fault) {
-    const { detail, offset } = message.fault;
-    parts.push(element("span", "bad", ...visible(offset < 0 ? detail : `${detail} · octet ${offset}`)));
-  }
+  if (message.fault) parts.push(element("span", "bad", ...visible(message.fault)));
   return parts.flatMap((one) => [" · ", one]);
 }
 
@@ -202,7 +199,7 @@ function wireClass([event, ...more], connection) {
 
 /** What is no event of an end: octets that are not there, a connection without HTTP. @param {PageEvent} event @param {Connection} connection */
 function drawRemark(event, connection) {
-  const text = event.kind === "missing" ? `${counted(event.octets ?? 0, "octet")} ${event.reason}` : event.reason ?? "";
+  const text = event.reason ?? "";
   const tag = state.shown === 0 && !text.startsWith("connection ") ? [tagOf(connection)] : [];
   return element("p", "remark faint", ...tag, ...visible(text));
 }
@@ -236,10 +233,11 @@ function pillText(events, connection) {
   if (main.direction !== undefined) {
     return (arePackets() ? "segment of " : "") + octetsIn(main) + (main.unread ? ` · ${main.unread}` : "");
   }
-  const { client, server } = main;
+  const { client, server, peer } = main;
   if (!client || !server) return main.kind;
-  const isNear = isLoopback(client) && isLoopback(server);
-  return `opened · ${isNear ? client.port : address(client)} → ${isNear ? server.port : address(server)}`;
+  // The address of a peer on this machine says nothing.
+  const [from, to] = [client, server].map((one) => peer ? one : one.replace(/.*:/, ""));
+  return `opened · ${from} → ${to}`;
 }
 
 /** An event for those who hear the page. @param {PageEvent} event */
@@ -247,12 +245,12 @@ export function inWords(event) {
   const where = `connection ${event.connection}, `;
   const { direction, kind, packet, unread } = event;
   const packets = arePackets();
-  if (direction !== undefined && kind !== "missing") {
+  if (direction !== undefined) {
     const octets = `${octetsIn(event)}${unread ? `, ${unread}` : ""}`;
     if (!packets) return `${where}${event.end} ${kind} ${octets}`;
     return `${where}segment of ${octets} from the ${direction === "request" ? "client" : "server"}, packet ${packet}`;
   }
   const at = packets && packet ? `, packet ${packet}` : "";
-  if (kind === "opened") return event.client ? `${where}opened by ${address(event.client)}${at}` : `${where}opened`;
+  if (kind === "opened") return event.client ? `${where}opened by ${event.client}${at}` : `${where}opened`;
   return `${where}${kind === "fin" || kind === "closed" ? signalText(event) : event.reason ?? kind}${at}`;
 }

@@ -163,7 +163,7 @@ function sourceOf({ lines, exchange, connection, first, last }, number) {
   const counts = lines.map(({ events }) => events.length);
   const sides = exchange &&
     [exchange.request, ...exchange.responses].map((one) =>
-      `${one?.from} ${one?.to} ${one?.whole} ${one?.title} ${one?.fault?.detail}`
+      `${one?.from} ${one?.to} ${one?.whole} ${one?.title} ${one?.fault}`
     );
   return `${first} ${last} ${counts} ${sides} ${
     isChosen(connection, exchange)

@@ -2,11 +2,12 @@
  * The exchange that is open: its messages one under the other, as far as they had come at the moment that is looked at.
  *
  * @typedef {{ start: number, end: number, kind: string, label: string, rule?: string, parts?: Row[] }} Row
- * @typedef {{ detail: string, rule?: string, offset: number, line: string, fix?: string, readings?: string[] }} Broken
- * @typedef {{ octets: string, leftOut: number, rows: Row[], findings: { text: string, rule?: string }[],
+ * @typedef {{ text: string, offset: number, line: string, advice: string[] }} Broken
+ * @typedef {{ octets: string, leftOut: number, rows: Row[], findings: string[],
  *   fault?: Broken, curl?: string, raw?: string }} Labelled
  * @typedef {{ direction: Direction, message: Message, to: number, cuts: number[], about: string }} Part
  * @typedef {{ octets: Uint8Array, labelled: Labelled }} Loaded
+ * @typedef {{ cuts: number[], wrong: number }} Marks Where reads start, and the octet that breaks a rule, -1 if none.
  * @import { Connection, Direction, Exchange, Message } from "./state.js"
  */
 
@@ -23,10 +24,10 @@ import {
   octetText,
   part,
   reachWithArrows,
+  sentence,
   titleText,
   unbroken,
   visible,
-  withRule,
 } from "./text.js";
 
 /** Responses of one exchange that are shown: the last ones. */
@@ -38,6 +39,10 @@ const MAX_PARTS = 20;
 const MAX_PART_OCTETS = 100;
 /** Octets in a line of hexadecimal digits. */
 const HEX_WIDTH = 8;
+/** Octets in a line of a dump. */
+const DUMP_WIDTH = 16;
+/** How long it is said that something was copied, in milliseconds. */
+const SAID_MS = 3000;
 /** Octets of content beside which there is no room. */
 const LONG_CONTENT = 60;
 
@@ -50,7 +55,7 @@ let isLoading = false;
 /** Messages that are drawn, by what was asked for. @type {Map<string, Loaded | undefined>} */
 let loaded = new Map();
 /** The messages that are shown, to be copied. @type {Loaded[]} */
-export let shownMessages = [];
+let shownMessages = [];
 
 /** Asks again for whatever is to be drawn. */
 export function forgetMessages() {
@@ -182,15 +187,18 @@ function drawPart({ direction, cuts, about }, message) {
   }
   const { octets, labelled } = message;
   block.append(drawLines(octets, labelled, { cuts, about, direction }));
-  if (labelled.fault) block.append(drawFault(labelled.fault));
-  const { findings, leftOut } = labelled;
+  const { fault, findings, leftOut } = labelled;
+  if (fault) {
+    const lines = fault.advice.map((text) => element("p", "", ...sentence(text)));
+    const title = element("strong", "", ...sentence(fault.text));
+    block.append(element("div", "fault", title, element("pre", "", fault.line), ...lines));
+  }
   const { word, back } = readWord();
   const pieces = counted(cuts.length + 1, direction === "request" ? word : back);
-  const came = { text: `it came in ${pieces}: another one starts at octet ${cuts.join(", ")}` };
-  const more = { text: `${leftOut} more octets are not shown` };
-  /** @type {typeof findings} */
+  const came = `it came in ${pieces}: another one starts at octet ${cuts.join(", ")}`;
+  const more = `${leftOut} more octets are not shown`;
   const lines = [...findings, ...cuts.length > 0 ? [came] : [], ...leftOut > 0 ? [more] : []];
-  const list = element("ul", "findings", ...lines.map(({ text, rule }) => element("li", "", ...withRule(text, rule))));
+  const list = element("ul", "findings", ...lines.map((text) => element("li", "", ...sentence(text))));
   if (lines.length > 0) block.append(list);
   return block;
 }
@@ -202,7 +210,8 @@ function drawPart({ direction, cuts, about }, message) {
 function drawLines(octets, { rows, fault }, { cuts, about, direction }) {
   const lines = element("div", view.hex ? "lines hex" : "lines");
   Object.assign(lines, { role: "list", ariaLabel: `Octets of the ${direction}, with their meaning` });
-  const drawn = rows.map((row, index) => drawRow(octets, row, `${direction}-${index}`, { cuts, fault }));
+  const marks = { cuts, wrong: fault?.offset ?? -1 };
+  const drawn = rows.map((row, index) => drawRow(octets, row, `${direction}-${index}`, marks));
   // A start line is one line, which three rows describe.
   const isStart = (/** @type {number} */ index) => rows[index]?.kind === "start";
   const first = isStart(0) && !view.hex ? rows.findIndex((_, index) => !isStart(index + 1)) + 1 : 0;
@@ -221,12 +230,12 @@ function drawLines(octets, { rows, fault }, { cuts, about, direction }) {
   return lines;
 }
 
-/** @param {Uint8Array} octets @param {Row} row @param {string} id @param {{ cuts: number[], fault?: Broken }} marks */
-function drawRow(octets, { start, end, label, rule, parts = [] }, id, { cuts, fault }) {
-  const isWrong = fault !== undefined && fault.offset >= start && fault.offset < end;
-  const text = isWrong && label === "" ? `breaks a rule at octet ${fault.offset}` : label;
+/** @param {Uint8Array} octets @param {Row} row @param {string} id @param {Marks} marks */
+function drawRow(octets, { start, end, label, rule, parts = [] }, id, marks) {
+  const isWrong = marks.wrong >= start && marks.wrong < end;
+  const text = isWrong && label === "" ? `breaks a rule at octet ${marks.wrong}` : label;
   const last = Math.min(end, start + MAX_SHOWN_OCTETS);
-  const node = element("span", "part", ...(view.hex ? drawHex : drawText)(octets, start, last, { cuts, fault }));
+  const node = element("span", "part", ...(view.hex ? drawHex : drawText)(octets, start, last, marks));
   if (last < end) node.append(element("span", "faint", ` … ${end - last} more octets`));
   const range = end - start === 1 ? `octet ${start}` : `octets ${start}-${end - 1}`;
   const details = [range, text, rule, ...partTexts(octets, parts)].filter((one) => one);
@@ -241,9 +250,8 @@ function drawRow(octets, { start, end, label, rule, parts = [] }, id, { cuts, fa
 }
 
 /** Cuts octets where a read starts, and around the one that breaks a rule. @param {number} start
- * @param {number} last @param {{ cuts: number[], fault?: Broken }} marks */
-function pieces(start, last, { cuts, fault }) {
-  const wrong = fault?.offset ?? -1;
+ * @param {number} last @param {Marks} marks */
+function pieces(start, last, { cuts, wrong }) {
   const stops = [start, ...cuts, wrong, wrong + 1, last].filter((at) => at >= start && at <= last);
   const sorted = [...new Set(stops)].sort((a, b) => a - b);
   return sorted.slice(0, -1).map((from, i) => {
@@ -251,7 +259,7 @@ function pieces(start, last, { cuts, fault }) {
   });
 }
 
-/** @param {Uint8Array} octets @param {number} start @param {number} last @param {{ cuts: number[], fault?: Broken }} marks */
+/** @param {Uint8Array} octets @param {number} start @param {number} last @param {Marks} marks */
 function drawText(octets, start, last, marks) {
   return pieces(start, last, marks).flatMap(({ from, to, isCut, isWrong }) => {
     const text = octetText(octets.subarray(from, to));
@@ -265,7 +273,7 @@ function cutMark() {
   return cut;
 }
 
-/** @param {Uint8Array} octets @param {number} start @param {number} last @param {{ cuts: number[], fault?: Broken }} marks */
+/** @param {Uint8Array} octets @param {number} start @param {number} last @param {Marks} marks */
 function drawHex(octets, start, last, marks) {
   const nodes = [];
   for (let line = start; line < last; line += HEX_WIDTH) {
@@ -295,15 +303,6 @@ function partTexts(octets, parts) {
   });
 }
 
-/** @param {Broken} fault */
-function drawFault({ detail, rule, line, fix, readings = [] }) {
-  const box = element("div", "fault", element("strong", "", ...withRule(detail, rule)), element("pre", "", line));
-  for (const text of [...fix ? [`fix: ${fix}`] : [], ...readings]) {
-    box.append(element("p", "", ...visible(unbroken(text))));
-  }
-  return box;
-}
-
 // What a row means, and its parts, of the one that is pointed at or has the focus.
 
 const messages = part("messages");
@@ -326,3 +325,49 @@ function drawMeaning(row) {
   const text = node?.getAttribute("aria-label") ?? "";
   part("meaning").replaceChildren(...visible(text));
 }
+
+// Taking it away: octets that are copied.
+
+/** @param {Uint8Array} octets */
+function dump(octets) {
+  let text = "";
+  for (let at = 0; at < octets.length; at += DUMP_WIDTH) {
+    const line = [...octets.subarray(at, at + DUMP_WIDTH)];
+    const digits = line.map(hexOf).join(" ").padEnd(3 * DUMP_WIDTH - 1);
+    const shown = line.map((octet) => octet >= 0x20 && octet < 0x7f ? String.fromCharCode(octet) : ".").join("");
+    text += `${at.toString(16).padStart(8, "0")}  ${digits}  ${shown}\n`;
+  }
+  return text;
+}
+
+/** @type {Record<string, () => string>} */
+const FORMS = {
+  text: () => shownMessages.map(({ octets }) => new TextDecoder().decode(octets)).join("\n"),
+  hex: () => shownMessages.map(({ octets }) => dump(octets)).join("\n"),
+  curl: () => shownMessages[0].labelled.curl ?? "",
+  raw: () => shownMessages[0].labelled.raw ?? "",
+};
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let saying;
+
+for (const [what, textOf] of Object.entries(FORMS)) {
+  part(`copy-${what}`).addEventListener("click", async () => {
+    const copied = navigator.clipboard.writeText(textOf()).then(() => "copied");
+    part("copied").textContent = await copied.catch(() => "the browser does not let it be copied");
+    clearTimeout(saying);
+    saying = setTimeout(() => part("copied").textContent = "", SAID_MS);
+  });
+}
+
+// What is selected is copied as the message has it: line ends as they are, and nothing that is said of it.
+messages.addEventListener("copy", (event) => {
+  const selection = getSelection();
+  if (!selection || selection.isCollapsed) return;
+  const taken = selection.getRangeAt(0).cloneContents();
+  for (const one of taken.querySelectorAll(".what, .findings, .fault, .hidden")) one.remove();
+  // The line feed itself is there, after its mark.
+  for (const one of taken.querySelectorAll(".end")) one.replaceWith(one.textContent?.startsWith("CR") ? "\r" : "");
+  event.clipboardData?.setData("text/plain", taken.textContent ?? "");
+  event.preventDefault();
+});

@@ -22,7 +22,6 @@ import {
 } from "./shown.js";
 import { changed, MAX_CHIPS, receive, startOver, state, whenChanged } from "./state.js";
 import { drawTable } from "./table.js";
-import "./copy.js";
 import { counted, element, notice, part, shift } from "./text.js";
 
 /** How long to wait before the server is asked again after it has refused, in milliseconds. */
@@ -186,6 +185,18 @@ command.addEventListener("keydown", (event) => {
   command.value = commands[recalled] ?? "";
 });
 
+// Paper
+
+/** @param {boolean} isPrinting */
+function print(isPrinting) {
+  state.isPrinting = isPrinting;
+  changed();
+}
+
+addEventListener("beforeprint", () => print(true));
+addEventListener("afterprint", () => print(false));
+matchMedia("print").addEventListener("change", ({ matches }) => print(matches));
+
 // Keys
 
 addEventListener("keydown", (event) => {
@@ -231,19 +242,17 @@ let lost = false;
 function begin(start) {
   forgetMessages();
   startOver(start);
-  const { name, date, notes = [] } = start.recording ?? {};
-  // A recording may have no date.
-  part("address").textContent = name
-    ? [name, date].filter((one) => one !== "").join(" · ")
-    : start.table.replace(/^https?:\/\//, "");
+  const { recording } = state;
+  // Only a recording has a date, if that is known.
+  part("address").textContent = [start.name, start.date].filter((one) => one).join(" · ");
   part("address").title = part("address").textContent ?? "";
   part("example").textContent = `curl ${start.table?.startsWith("https") ? "--cacert FILE " : ""}${start.table}/`;
   command.placeholder = start.example ?? "";
   document.documentElement.classList.toggle("relay", start.relay !== undefined);
-  part("clear").hidden = name !== undefined;
-  part("table-part").hidden = name !== undefined || start.relay !== undefined;
-  /** @type {HTMLElement} */ (document.querySelector("footer")).hidden = name !== undefined;
-  part("remarks").replaceChildren(...notes.map((/** @type {string} */ note) => element("li", "", note)));
+  part("clear").hidden = recording !== undefined;
+  part("table-part").hidden = recording !== undefined || start.relay !== undefined;
+  /** @type {HTMLElement} */ (document.querySelector("footer")).hidden = recording !== undefined;
+  part("remarks").replaceChildren(...recording?.notes.map((note) => element("li", "", note)) ?? []);
   if (start.last < start.first) arrive();
 }
 

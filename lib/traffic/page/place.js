@@ -32,8 +32,7 @@ function placeShown() {
 /** Writes the place into the address, and the window's title. @param {boolean} push Whether one can go back from it. */
 export function keepPlace(push) {
   if (state.awaited > 0) return;
-  const name = state.recording?.name ?? state.table.replace(/^https?:\/\//, "");
-  document.title = [name, newestTitles().join(" ")].filter((one) => one !== "").join(" · ");
+  document.title = [state.name, newestTitles().join(" ")].filter((one) => one !== "").join(" · ");
   const place = placeShown();
   if (place === location.pathname + location.search + location.hash) return;
   if (push && !isOpening) return history.pushState(null, "", place);

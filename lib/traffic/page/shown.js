@@ -64,7 +64,7 @@ function matches({ number }, exchange, word) {
   const { request, responses } = exchange;
   const title = request?.title ?? "";
   if (METHODS.includes(word)) return title.split(" ", 1)[0] === word;
-  if (/^[1-5]xx$/.test(word)) return responses.some(({ status }) => String(status)[0] === word[0]);
+  if (/^[1-5]xx$/.test(word)) return responses.some(({ title }) => title[0] === word[0]);
   if (/^c\d+$/.test(word)) return number === Number(word.slice(1));
   const titles = [title, titleText(title).whole, ...responses.map(({ title }) => title)];
   return titles.some((title) => title.toLowerCase().includes(word.toLowerCase())) ||

@@ -6,17 +6,15 @@
  * @typedef {import("../live/page_events.ts").PageMessage} Message
  * @typedef {import("../live/shown_table.ts").Cells} Cells
  * @typedef {import("../../traffic.ts").End} End
- * @typedef {import("../../traffic.ts").SocketAddress} Address
  * @typedef {import("../../exchange.ts").Direction} Direction
  * @typedef {{ number: number, client: string, server: string, peer: string, open: boolean, start: number,
  *   tapped: boolean, exchanges: Map<number, Exchange>, newest: number }} Connection
  * @typedef {{ rows: Map<string, Cells | null>, total: number, large: boolean }} Table
  * @typedef {{ connection: number, exchange: number }} Choice
- * @typedef {{ name: string, date: string, end?: End, notes: string[] }} Recording A file; without its end, packets of
- *   one place.
+ * @typedef {{ end?: End, notes: string[] }} Recording A file; without its end, packets of one place.
  */
 
-import { address, counted, isLoopback, notice } from "./text.js";
+import { notice } from "./text.js";
 
 /** Events that the page keeps, and exchanges of one connection, however many the server does. */
 const MAX_EVENTS = 100_000;
@@ -62,8 +60,8 @@ function nothing() {
     newest: undefined,
     /** The number of the last event before the stream was opened, until it is here; then 0. */
     awaited: Infinity,
-    /** Where the table is. */
-    table: "",
+    /** The table's address, or the file's name. */
+    name: "",
     /** The file that is shown instead of a server. @type {Recording | undefined} */
     recording: undefined,
     /** The server behind a relay, of which both sides are shown. @type {string | undefined} */
@@ -136,9 +134,9 @@ export function applyRows(table, event) {
 }
 
 /** Forgets everything: the stream of events starts anew. @param {any} start */
-export function startOver({ rows, total, large, last, keeps, missed, table, recording, relay }) {
+export function startOver({ rows, total, large, last, keeps, missed, name, recording, relay }) {
   const base = { rows: new Map(rows), total, large };
-  Object.assign(state, nothing(), { base, latest: copyOf(base), awaited: last, table, recording, relay });
+  Object.assign(state, nothing(), { base, latest: copyOf(base), awaited: last, name, recording, relay });
   state.keeps = Math.min(keeps, MAX_EVENTS);
   notice(missed > 0 ? `This page was too slow and missed ${missed} events.` : "");
   changed();
@@ -154,9 +152,7 @@ export function receive(event) {
   if (event.kind === "table") state.followed = true;
   if (event.kind === "left out") {
     state.followed = false;
-    const { connections, events } = /** @type {{ connections: number, events: number }} */ (event.leftOut);
-    const are = `${counted(connections, "connection")} ${connections === 1 ? "is" : "are"}`;
-    notice(`Too much at once: ${are} left out, with ${counted(events, "event")}.`);
+    notice(event.reason ?? "");
   }
   if (event.connection > 0) receiveConnection(event);
   changedSoon();
@@ -178,10 +174,9 @@ function receiveConnection(event) {
     }
   }
   if (event.client && event.server) {
-    connection.client = address(event.client);
-    connection.server = address(event.server) + (event.secure ? " TLS" : "");
-    // The address of a peer on this machine says nothing.
-    if (!isLoopback(event.client) || !isLoopback(event.server)) connection.peer = event.client.hostname;
+    connection.client = event.client;
+    connection.server = event.server + (event.secure ? " TLS" : "");
+    connection.peer = event.peer ?? "";
   }
   if (event.end === "client" && state.recording === undefined && state.relay === undefined) connection.tapped = true;
   if (event.kind === "closed" && event.end === mainEnd()) connection.open = false;

@@ -1,8 +1,4 @@
-/**
- * Elements and text. What came from a peer becomes text through `textContent`, never markup.
- *
- * @import { Address } from "./state.js"
- */
+/** Elements and text. What came from a peer becomes text through `textContent`, never markup. */
 
 /** Characters that steer the eye or hide from it: the ones that are escaped on a terminal, line ends, and octets that
  * are no UTF-8, see {@linkcode decoded}. */
@@ -95,9 +91,9 @@ export function unbroken(text) {
   return text.replace(/RFC (\d+) §/g, "RFC\u00a0$1\u00a0§");
 }
 
-/** @param {string} text @param {string | undefined} rule */
-export function withRule(text, rule) {
-  return visible(unbroken(rule ? `${text} (${rule})` : text));
+/** @param {string} text */
+export function sentence(text) {
+  return visible(unbroken(text));
 }
 
 /** @param {number} octet */
@@ -185,16 +181,6 @@ export function duration(micros) {
   if (seconds < 100) return `${seconds.toFixed(1)} s`;
   const [length, unit] = seconds < 3600 ? [60, "min"] : seconds < 172_800 ? [3600, "h"] : [86_400, "days"];
   return `${(seconds / length).toFixed(1).replace(/\.0$/, "")} ${unit}`;
-}
-
-/** @param {Address} address */
-export function address({ hostname, port }) {
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
-}
-
-/** Whether an address is this machine's own. @param {Address | undefined} address */
-export function isLoopback(address) {
-  return address === undefined || /^(?:::ffff:)?127\.|^::1$/.test(address.hostname);
 }
 
 /** @param {string} text */

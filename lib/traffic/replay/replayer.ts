@@ -1,13 +1,16 @@
-/** Replays a script: sends what the clients of a recording sent, and reports on the answers. */
+/** Finds what can be replayed; sends what the clients of a recording sent, and reports on the answers. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Endpoint } from "../../address.ts";
 import type { RawConnection } from "../../bytes.ts";
+import { Beginning } from "../../exchange.ts";
+import { MAX_REPLAYED_CONNECTIONS } from "../../limits.ts";
 import type { Painter } from "../../terminal.ts";
+import type { Octets } from "../../traffic.ts";
 import { within } from "../../turns.ts";
+import { type CaptureEvent, directionOf, type OpenedInCapture, serverOf } from "../capture/reader.ts";
 import { EntityTags } from "./compare.ts";
-import { CLOSED_BY_SERVER, type Dialogue } from "./dialogue.ts";
-import type { Step } from "./script.ts";
+import { CLOSED_BY_SERVER, Dialogue } from "./dialogue.ts";
 import {
   beyondText,
   compareExchange,
@@ -23,6 +26,8 @@ export interface ReplayerOptions {
   /** The server to replay to; by default the one of each connection. */
   readonly to?: Endpoint;
   readonly fast: boolean;
+  /** Connections of which not all requests are in the recording. */
+  readonly incomplete?: ReadonlySet<number>;
   /** How long to wait for an answer, in milliseconds. */
   readonly timeoutMs: number;
   readonly open: (server: Endpoint) => Promise<RawConnection>;
@@ -51,7 +56,52 @@ interface Live {
   late: boolean;
 }
 
-/** Runs the steps of a script one after the other, and reports on each exchange. */
+/** Finds the connections of a recording that carry HTTP. */
+export class Survey {
+  /** The servers of the connections that carry HTTP, by number. */
+  readonly servers = new Map<number, Endpoint>();
+  /** Connections of which not all requests are in the recording. */
+  readonly incomplete = new Set<number>();
+  /** The numbers of connections that carry other octets. */
+  readonly others: number[] = [];
+  /** Those whose first octets do not show yet what they carry. */
+  readonly #undecided = new Map<number, { readonly server: Endpoint; readonly beginning: Beginning }>();
+
+  receive(event: CaptureEvent): void {
+    const { connection } = event;
+    if (event.kind === "opened") {
+      // What a relay passed on comes again from the relay that the client's octets are sent to, or needs none.
+      if (event.relayed) return;
+      if (!event.startCaptured) this.incomplete.add(connection);
+      this.#undecided.set(connection, { server: serverOf(event), beginning: new Beginning() });
+      return;
+    }
+    if (event.kind === "missing" && event.by === "client") this.incomplete.add(connection);
+    const undecided = this.#undecided.get(connection);
+    if (undecided === undefined) return;
+    if (event.kind === "closed") return this.#decide(connection);
+    if (!("bytes" in event)) return;
+    const { beginning } = undecided;
+    beginning.receive(directionOf(event), event.bytes);
+    if (beginning.isHttp) this.#decide(connection);
+  }
+
+  /** Decides on the connections that are open at the end of the recording. */
+  finish(): void {
+    for (const connection of this.#undecided.keys()) this.#decide(connection);
+  }
+
+  #decide(connection: number): void {
+    const { server, beginning } = this.#undecided.get(connection)!;
+    this.#undecided.delete(connection);
+    beginning.end();
+    if (beginning.isHttp) this.servers.set(connection, server);
+    const hasOctets = beginning.octets.request + beginning.octets.response > 0;
+    if (!beginning.isHttp && hasOctets && this.others.length < MAX_REPLAYED_CONNECTIONS) this.others.push(connection);
+  }
+}
+
+/** Replays the events of a recording one after the other, and reports on each exchange. */
 export class Replayer {
   readonly #options: ReplayerOptions;
   /** Connections whose exchanges are not all reported. */
@@ -60,6 +110,8 @@ export class Replayer {
   readonly #counts: Record<ReplayVerdict, number> = { same: 0, different: 0, "not compared": 0 };
   /** When the last answer was complete or the last write was made, in milliseconds. */
   #cause = performance.now();
+  /** The same in the recording, in microseconds; at first there is none. */
+  #recordedCause = Infinity;
   #news = Promise.withResolvers<void>();
   /** Connections that ended before the recorded ones did. */
   readonly #cutShort = new Set<number>();
@@ -75,41 +127,45 @@ export class Replayer {
     return this.#counts.different === 0 && this.#counts.same > 0 && this.#cutShort.size === 0;
   }
 
-  /** Runs a step, after all answers are here that were complete before it in the recording. */
-  async run(step: Step): Promise<void> {
-    await this.#answers();
-    await this.#report();
-    if (step.kind === "open") return await this.#open(step);
-    const live = this.#live.get(step.connection);
+  /** Replays an event; what it sends follows all answers that were complete before it in the recording. */
+  async receive(event: CaptureEvent): Promise<void> {
+    if (event.kind === "opened") return await this.#open(event);
+    const live = this.#live.get(event.connection);
     if (live === undefined) return;
-    switch (step.kind) {
-      case "send":
-        await this.#pause(step.pause);
-        return await this.#send(live, step.octets);
-      case "fin":
-        await this.#pause(step.pause);
-        // One turn of the event loop shows a FIN that came right after the last answer.
-        if (live.unsentWhy === undefined) await sleep(1);
-        if (live.dialogue.endsUnsaid) {
-          this.#cutShort.add(step.connection);
-          await this.#options.print(endedText(step.connection));
-        }
-        // A connection that is gone needs no end.
-        await within(live.raw.closeWrite().catch(() => {}), this.#options.timeoutMs);
+    const { recorded, unanswered } = live.dialogue;
+    switch (event.kind) {
+      case "read":
+        return await this.#send(live, event);
+      case "write":
+        if (recorded.receive(event.bytes)) this.#recordedCause = event.time;
         return;
-      case "gap":
+      case "fin":
+        if (event.by === "client") return await this.#halfClose(live, unanswered ? this.#pauseBefore(event) : 0);
+        if (recorded.end(CLOSED_BY_SERVER)) this.#recordedCause = event.time;
+        return;
+      case "missing":
+        // Octets before the first start line are not replayed.
+        if (event.why === "skipped") return;
+        recorded.end(`${event.octets} octets of the ${event.by} are missing in it`);
+        if (event.by === "server") return;
+        await this.#catchUp();
         live.unsentWhy ??= "what comes before them is missing in the recording";
         return;
-      case "close":
+      case "closed":
+        recorded.end(`the connection ${event.reason === "reset" ? "was reset" : `ended ${event.reason}`}`);
+        await this.#catchUp();
         live.closing = true;
     }
   }
 
   /** Waits for the last answers, and reports on what is left. Nothing can be sent afterwards. */
   async finish(): Promise<void> {
-    for (const live of this.#live.values()) live.closing = true;
-    await this.#answers();
-    await this.#report();
+    for (const live of this.#live.values()) {
+      live.dialogue.recorded.end("the recording ends");
+      await this.#catchUp();
+      live.closing = true;
+    }
+    await this.#catchUp();
     await this.#options.print(sumText(this.#counts, this.#cutShort.size));
   }
 
@@ -118,8 +174,12 @@ export class Replayer {
     this.#live.clear();
   }
 
-  async #open({ connection, dialogue, server }: Step & { kind: "open" }): Promise<void> {
-    const raw = await this.#options.open(this.#options.to ?? server);
+  async #open(event: OpenedInCapture): Promise<void> {
+    const { connection } = event;
+    const { to, open, incomplete } = this.#options;
+    await this.#catchUp();
+    const dialogue = new Dialogue(incomplete?.has(connection));
+    const raw = await open(to ?? serverOf(event));
     const live = { connection, dialogue, raw, unsent: 0, unsentWhy: undefined, closing: false, late: false };
     this.#live.set(connection, live);
     this.#read(live);
@@ -144,6 +204,11 @@ export class Replayer {
     this.#news = Promise.withResolvers<void>();
   }
 
+  async #catchUp(): Promise<void> {
+    await this.#answers();
+    await this.#report();
+  }
+
   /** Waits for the answers complete at this point; not long for 100 (Continue), which a server may leave out. */
   async #answers(): Promise<void> {
     const { timeoutMs } = this.#options;
@@ -166,14 +231,38 @@ export class Replayer {
     }
   }
 
+  /** Returns how long the client had waited, in microseconds. */
+  #pauseBefore({ time }: CaptureEvent): number {
+    return Math.max(0, time - this.#recordedCause);
+  }
+
   async #pause(microseconds: number): Promise<void> {
     if (this.#options.fast) return;
     const left = this.#cause + microseconds / 1000 - performance.now();
     if (left > 0) await sleep(Math.min(left, MAX_TIMER_MS));
   }
 
-  async #send(live: Live, octets: Uint8Array): Promise<void> {
+  async #halfClose({ connection, dialogue, raw, unsentWhy }: Live, pause: number): Promise<void> {
+    await this.#catchUp();
+    await this.#pause(pause);
+    // One turn of the event loop shows a FIN that came right after the last answer.
+    if (unsentWhy === undefined) await sleep(1);
+    if (dialogue.endsUnsaid) {
+      this.#cutShort.add(connection);
+      await this.#options.print(endedText(connection));
+    }
+    // A connection that is gone needs no end.
+    await within(raw.closeWrite().catch(() => {}), this.#options.timeoutMs);
+  }
+
+  async #send(live: Live, event: CaptureEvent & Octets): Promise<void> {
     const { dialogue, raw } = live;
+    const octets = event.bytes;
+    const pause = this.#pauseBefore(event);
+    this.#recordedCause = event.time;
+    dialogue.sent(octets);
+    await this.#catchUp();
+    await this.#pause(pause);
     const hadEnded = dialogue.recorded.ended !== undefined;
     let sent = 0;
     if (!hadEnded) live.unsentWhy ??= dialogue.now.ended;

@@ -34,7 +34,7 @@ Deno.test("the history keeps as many octets as it may", () => {
 Deno.test("exchanges and rows count like octets: one read may bring thousands of them", () => {
   const forgotten: number[] = [];
   const history = new History(100, 4 * OVERHEAD_CHARACTERS, ({ event }) => forgotten.push(event.time));
-  const message = { from: 0, to: 1, whole: true, status: 0, title: "GET /" };
+  const message = { from: 0, to: 1, whole: true, title: "GET /" };
   const exchanges = [1, 2].map((number) => ({ number, request: message, responses: [] }));
   const rows = [["A", [["x", "1"]]], ["B", null]] as const;
   history.add({ kind: "fin", time: 1, connection: 1, end: "server", exchanges });
@@ -63,7 +63,7 @@ function historyOf(pieces: string[], messages: string[]): History {
   const history = new History();
   let at = 0;
   const exchanges = messages.map((text, index) => {
-    const request: PageMessage = { from: at, to: at += text.length, whole: true, title: "", status: 0 };
+    const request: PageMessage = { from: at, to: at += text.length, whole: true, title: "" };
     return { number: index + 1, request, responses: [] };
   });
   let from = 0;

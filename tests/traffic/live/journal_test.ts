@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import type { End, TrafficEvent } from "../../../lib/traffic.ts";
-import { Journal } from "../../../lib/traffic/live/journal.ts";
-import { Sampler } from "../../../lib/traffic/live/sampler.ts";
+import { Journal, Sampler } from "../../../lib/traffic/live/journal.ts";
 import type { Contents } from "../../../lib/table/reports.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
@@ -73,7 +72,7 @@ Deno.test("a connection's events are told in order, with the exchanges and rows 
     ["closed", "by the client", undefined],
   ]);
   const [opened, first, second, written] = told();
-  assert.deepEqual([opened.client, opened.server], [CLIENT, SERVER]);
+  assert.deepEqual([opened.client, opened.server, opened.peer], ["127.0.0.1:50000", "127.0.0.1:9999", undefined]);
   assert.equal(first.exchanges![0].request!.title, "", "what was told stays as it was then");
   assert.equal(second.exchanges![0].request!.title, "PUT /A");
   assert.deepEqual([written.rows, written.total], [[["A", [["x", "1"]]]], 1]);
@@ -266,27 +265,6 @@ Deno.test("what was done before the table was asked for is in its answer", async
   ]);
 });
 
-Deno.test("after writes that were not seen while it was asked for, the table is asked for again", async () => {
-  const { journal, open, take, told, asked, wrote } = journalOf();
-  const write = () => {
-    open();
-    wrote(A);
-    take({ kind: "closed", reason: "reset" });
-  };
-  write();
-  journal.tick(1);
-  write();
-  await journal.askTable();
-  assert.equal(asked(), 1);
-  assert(!told().some(({ kind }) => kind === "table"));
-  journal.tick(2);
-  assert.equal(asked(), 2);
-  await journal.askTable();
-  assert.equal(told().at(-1)!.kind, "table");
-  journal.tick(3);
-  assert.equal(asked(), 2);
-});
-
 Deno.test("a table that cannot be read is asked for again", async () => {
   let asked = 0;
   const failures: unknown[] = [];
@@ -313,7 +291,7 @@ Deno.test("when there is too much, whole connections are left out and counted, u
   take({ kind: "closed", reason: "reset" });
   journal.tick(5);
   assert.deepEqual(told().map(({ kind }) => kind), ["table", "opened", "read", "read", "left out"]);
-  assert.deepEqual(told().at(-1)!.leftOut, { connections: 2, events: 3 });
+  assert.equal(told().at(-1)!.reason, "Too much at once: 2 connections are left out, with 3 events.");
   assert.equal(asked(), 1);
   journal.tick(6);
   assert.equal(asked(), 2, "it follows the table again");
@@ -363,4 +341,24 @@ Deno.test("what the history forgets goes into the table before it", () => {
   assert.deepEqual(journal.base.rows, []);
   for (let i = 0; i < 3; i++) take({ kind: "fin", by: "client" });
   assert.deepEqual(journal.base.rows, [["A", [["x", "1"]]]]);
+});
+
+Deno.test("events are taken up to the number of a second, then connections are left out whole", () => {
+  const sampler = new Sampler(3, 100);
+  assert.deepEqual([1, 2, 3].map((connection) => sampler.admits(connection, 0, 0)), [true, true, true]);
+  assert.equal(sampler.admits(2, 0, 999_999), false, "the fourth in a second");
+  assert.deepEqual(sampler.leftOut, { connections: 1, events: 1 });
+  assert.equal(sampler.admits(1, 0, 1_000_000), true, "another second");
+  assert.equal(sampler.admits(2, 0, 1_000_000), false, "left out to its end");
+  assert.deepEqual(sampler.leftOut, { connections: 1, events: 2 });
+  sampler.forget(2);
+  assert.equal(sampler.admits(2, 0, 1_000_001), true, "another connection of the number");
+});
+
+Deno.test("octets are taken up to the number of a second", () => {
+  const sampler = new Sampler(100, 10);
+  assert.equal(sampler.admits(1, 4, 5), true);
+  assert.equal(sampler.admits(1, 6, 6), true);
+  assert.equal(sampler.admits(1, 1, 7), false);
+  assert.equal(sampler.admits(2, 0, 8), true, "one without octets still fits");
 });

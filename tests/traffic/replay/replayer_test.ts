@@ -3,7 +3,6 @@ import { ClientError } from "../../../lib/client.ts";
 import { ClientConnection } from "../../../lib/client/connection.ts";
 import { painterFor } from "../../../lib/terminal.ts";
 import { Replayer, type ReplayerOptions } from "../../../lib/traffic/replay/replayer.ts";
-import { Script } from "../../../lib/traffic/replay/script.ts";
 import { freePort } from "../../support.ts";
 import { octetString, wireOctets } from "../../wire_cases.ts";
 import { eventOf, GET, type Happening, OK } from "../recorded_events.ts";
@@ -66,12 +65,7 @@ async function replayed(
     ...options,
   });
   try {
-    const script = new Script();
-    for (const happening of happenings) {
-      const step = script.step(eventOf(happening, { hostname: "127.0.0.1", port }));
-      if (step !== undefined) await replayer.run(step);
-    }
-    for (const step of script.rest()) await replayer.run(step);
+    for (const happening of happenings) await replayer.receive(eventOf(happening, { hostname: "127.0.0.1", port }));
     await replayer.finish();
   } finally {
     replayer.close();
@@ -99,6 +93,54 @@ Deno.test("a replay sends the recorded octets in their pieces, and finds the ans
   assert.deepEqual(log, [GET.slice(0, 9), GET.slice(9), "FIN"]);
   assert.deepEqual(lines, ["connection 1, exchange 1: GET /a: same, 200 OK", "1 exchange: the same"]);
   assert.deepEqual([replayer.same, replayer.timedOut], [true, false]);
+});
+
+Deno.test("pauses are those since the last write or whole answer on any connection, and none where there was none", async () => {
+  const hour = 3_600_000_000;
+  const pause = 150_000;
+  const untilClosed = "HTTP/1.1 200 OK\r\n\r\nall";
+  /** When pauses began and ended. */
+  const times: number[] = [];
+  const note = () => times.push(performance.now());
+  const { log, replayer } = await replayed([
+    [1, 0, "open"],
+    [1, hour, `> ${GET.slice(0, 5)}`],
+    [1, hour + pause, `> ${GET.slice(5)}`],
+    [1, 2 * hour, `< ${OK.slice(0, 9)}`],
+    [1, 3 * hour, `< ${OK.slice(9)}`],
+    [2, 3 * hour, "open"],
+    [2, 3 * hour + pause, `> ${GET}`],
+    [2, 4 * hour, `< ${untilClosed}`],
+    [2, 5 * hour, "FIN server"],
+    [1, 5 * hour + pause, `> ${GET}`],
+    [1, 6 * hour, `< ${OK}`],
+    // Nobody waits for this end; the next one comes before the answer.
+    [1, 9 * hour, "FIN client"],
+    [3, 9 * hour, "open"],
+    [3, 6 * hour, `> ${GET}`],
+    [3, 6 * hour + pause, "FIN client"],
+    [3, 7 * hour, `< ${OK}`],
+  ], async (conn, number) => {
+    await conn.read();
+    note();
+    if (number !== 2) await conn.read();
+    if (number !== 2) note();
+    if (number === 2) return await conn.write(untilClosed);
+    await conn.write(OK);
+    if (number === 3) return;
+    note();
+    await conn.read();
+    note();
+    await conn.write(OK);
+    await conn.read();
+  });
+  assert.deepEqual(log.slice(0, 4), [GET.slice(0, 5), GET.slice(5), GET, GET]);
+  assert.deepEqual(log.slice(4).toSorted(), ["FIN", "FIN", GET]);
+  assert(replayer.same);
+  const sorted = times.toSorted((a, b) => a - b);
+  const gaps = sorted.slice(1).map((time, i) => time - sorted[i]);
+  // Between the two pieces, after the answers, and before the half-close.
+  for (const gap of [0, 2, 3, 5].map((i) => gaps[i])) assert(gap > pause / 3000, gaps.join());
 });
 
 Deno.test("exchanges are reported as JSON, apart from what else there is to say", async () => {
@@ -284,7 +326,10 @@ Deno.test("pipelined requests and content that ends with the connection are comp
 
 Deno.test("what comes behind octets that the recording lacks is not sent", async () => {
   const { lines, log } = await replayed(
-    [[1, 0, "open"], [1, 1, `> ${GET}`], [1, 2, `< ${OK}`], [1, 3, "lost client"], [1, 4, `> ${GET}`]],
+    [
+      ...[[9, 0, `> ${GET}`], [1, 0, "open"], [1, 0, "skipped client"], [1, 1, `> ${GET}`]] as Happening[],
+      ...[[1, 2, `< ${OK}`], [1, 3, "lost client"], [1, 4, `> ${GET}`]] as Happening[],
+    ],
     async (conn) => {
       await conn.read();
       await conn.write(OK);

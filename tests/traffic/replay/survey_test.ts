@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Survey } from "../../../lib/traffic/replay/script.ts";
+import { Survey } from "../../../lib/traffic/replay/replayer.ts";
 import { eventOf, type Happening } from "../recorded_events.ts";
 
 const SERVER = { hostname: "10.1.2.3", port: 80 };
