@@ -125,7 +125,7 @@ export class Session {
     if (ended === undefined) return notice;
     this.close();
     const sentence = sentenceOf(ended.how);
-    if (isNew) throw new ClientError(sentence);
+    if (isNew || ended.isGreeting && !ended.isKnown) throw new ClientError(sentence);
     return await this.#ready(true, ended.isKnown ? undefined : `${sentence}; this is a new connection`);
   }
 

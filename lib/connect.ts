@@ -104,7 +104,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     Deno.addSignalListener(signal, () => void close().finally(() => Deno.exit(exitCodeAfter(signal))));
   }
   try {
-    if (interactive) await session.connect();
+    if (alone === undefined) await session.connect();
     if (interactive) await screen.note("(help lists commands, q quits)");
     const code = alone === undefined ? await repl.runAll() : await repl.run(alone) ?? 0;
     await screen.flush();

@@ -204,6 +204,8 @@ export const MAX_CODINGS: number = 4;
 export const MAX_SEEN_NAMES: number = 1000;
 /** Characters that may be typed or pasted ahead of the prompt. */
 export const MAX_TYPED_AHEAD_CHARACTERS: number = 4 * 1024 * 1024;
+/** Octets that `connect` shows of a response that is not HTTP. */
+export const MAX_SHOWN_INVALID_OCTETS: number = 1000;
 /** Octets that the steps of one `raw` send. */
 export const MAX_RAW_OCTETS: number = 16 * 1024 * 1024;
 /** Steps of one `raw`. */

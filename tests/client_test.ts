@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ClientError } from "../lib/client.ts";
 import { OK, request, ScriptedServer, sessionWith, show, TOGETHER } from "./client/scripted_server.ts";
+import { tapped } from "../lib/traffic/tap.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
 Deno.test("consecutive exchanges use one connection", async () => {
@@ -53,6 +54,27 @@ for (const [what, method, answer, expected] of unasked) {
     );
   });
 }
+
+Deno.test("a server that sends first gets no request", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const arrived = Promise.withResolvers<void>();
+  using session = sessionWith((listener.addr as Deno.NetAddr).port, {
+    tap: (conn) => tapped(conn, "client", 1, ({ kind }) => kind === "read" ? arrived.resolve() : undefined),
+  });
+  const greeting = (async () => {
+    const conn = await listener.accept();
+    await conn.write(wireOctets(OK));
+    return conn;
+  })();
+  await session.connect();
+  using _conn = await greeting;
+  await arrived.promise;
+  listener.close();
+  await assert.rejects(show(session.exchange(request())), {
+    name: "ClientError",
+    message: /^The server sent \d+ octets before there was a request: HTTP\/1\.1 200 OK$/,
+  });
+});
 
 Deno.test("what a server sends before it was asked is told", async () => {
   await using server = new ScriptedServer([`now ${TOGETHER}SSH-2.0-OpenSSH_9\r\n`, "silence"]);

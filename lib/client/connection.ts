@@ -14,7 +14,7 @@ import {
   saysClose,
 } from "../http_message.ts";
 import { type Endpoint, withoutZone } from "../address.ts";
-import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../limits.ts";
+import { MAX_INTERIM_RESPONSES, MAX_SHOWN_INVALID_OCTETS, RESPONSE_LIMITS } from "../limits.ts";
 import { within } from "../turns.ts";
 import { ClientError, connectError, endOf, startOf, type TimeoutError, timeoutError, unseenMs } from "./errors.ts";
 
@@ -54,6 +54,8 @@ export type ClientEvent =
 
 const READ_OCTETS = 256 * 1024;
 const WRITE_OCTETS = 1024 * 1024;
+/** A server's greeting comes within this many milliseconds; unasked octets after that are about a slow client. */
+const GREETING_MS = 1000;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
@@ -120,7 +122,7 @@ export class ClientConnection {
   #reading: Promise<number | null> | undefined;
   #busy = false;
   /** Why no further request can be sent, if so: a clause; and whether the user knows, or knows that it was to end. */
-  ended: { readonly how: string; readonly isKnown: boolean } | undefined;
+  ended: { readonly how: string; readonly isKnown: boolean; readonly isGreeting?: boolean } | undefined;
   /** Why the server closes the connection after its response, if it said so. */
   #announced: string | undefined;
   #isClosed = false;
@@ -247,7 +249,8 @@ export class ClientConnection {
   #noteUnasked(octets: Uint8Array): void {
     if (this.#busy) return;
     const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
-    this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`);
+    const isGreeting = !this.used && performance.now() - this.#idleSince < GREETING_MS;
+    this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`, isGreeting);
   }
 
   get #idleSeconds(): number {
@@ -255,11 +258,11 @@ export class ClientConnection {
   }
 
   /** Ends the connection between two exchanges, and notes that for the user. */
-  #endNow(how: string): void {
+  #endNow(how: string, isGreeting = false): void {
     const { closed } = this.#options;
     // A close by this program is not reported.
     if (this.#isClosed) return;
-    this.ended = { how, isKnown: closed !== undefined || this.#announced !== undefined };
+    this.ended = { how, isKnown: closed !== undefined || this.#announced !== undefined, isGreeting };
     this.close();
     closed?.(how);
   }
@@ -313,7 +316,9 @@ export class ClientConnection {
       const isOther = this.#decoder.consumed === 0 && octets.length > 0 && octets[0] !== LETTER_H;
       const seen = isOther ? `; the server sent: ${startOf(octets)}` : "";
       const about = `${error.message} (${error.rule}, at octet ${error.offset})${seen}`;
-      throw new ClientError(`The response is not valid HTTP: ${about}`);
+      const failure = new ClientError(`The response is not valid HTTP: ${about}`);
+      failure.octets = octets.slice(0, MAX_SHOWN_INVALID_OCTETS);
+      throw failure;
     }
   }
 }

@@ -1,12 +1,12 @@
 /** Shows the selected parts of requests and responses to a user. */
 
 import { Buffer } from "node:buffer";
-import { octetString } from "../bytes.ts";
+import { octetsToText, octetString } from "../bytes.ts";
 import type { ClientEvent } from "../client.ts";
 import type { ContentView } from "../content.ts";
 import { acceptedIn, LF } from "../http_message.ts";
 import { maskCredentials } from "../masking.ts";
-import { type Painter, showHead } from "../terminal.ts";
+import { escapeOctet, escapeText, type Painter, showHead } from "../terminal.ts";
 
 export interface Screen {
   /** Whether it is a terminal. Data from the server is escaped on a terminal, and exact otherwise. */
@@ -82,6 +82,14 @@ export class Display {
     this.#midLine = !view.endsLine;
   }
 
+  /** Shows the start of what was received, but is no valid response. */
+  async showInvalid(octets: string): Promise<void> {
+    if (!this.#shows("h") || octets === "") return;
+    await this.banner("-----RESPONSE-----");
+    await this.#showMasked(octets, (masked) => escapeText(octetsToText(masked, escapeOctet)));
+    await this.endLine();
+  }
+
   /** Writes text on its own line. */
   async write(text: string): Promise<void> {
     await this.endLine();
@@ -119,12 +127,17 @@ export class Display {
     await this.endContent();
   }
 
-  /** Writes a head without credentials: as safe text on a terminal, exactly otherwise. */
   async #showHead(head: string): Promise<void> {
-    const { screen, showCredentials, painter } = this.#options;
-    const shown = showCredentials ? head : maskCredentials(head);
+    await this.#showMasked(head, (masked) => showHead(masked, this.#options.painter));
+  }
+
+  /** Shows octets without credentials: as safe text on a terminal, exactly otherwise. */
+  async #showMasked(octets: string, safeText: (masked: string) => string): Promise<void> {
+    const { screen, showCredentials } = this.#options;
+    const masked = showCredentials ? octets : maskCredentials(octets);
     await this.endLine();
-    await screen.write(screen.terminal ? ENCODER.encode(showHead(shown, painter)) : Buffer.from(shown, "latin1"));
+    await screen.write(screen.terminal ? ENCODER.encode(safeText(masked)) : Buffer.from(masked, "latin1"));
+    this.#midLine = !masked.endsWith("\n");
   }
 
   async #showContent(octets: Uint8Array): Promise<void> {

@@ -11,6 +11,8 @@ export class ClientError extends ReportedError {
   override name: string = this.constructor.name;
   /** Whether there was no connection. */
   isUnconnected = false;
+  /** What was received, but is not valid HTTP. */
+  octets?: Uint8Array;
 }
 
 /** No response arrived in time. */

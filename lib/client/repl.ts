@@ -2,7 +2,7 @@
 
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint, originOf } from "../address.ts";
-import { BoundedBytes } from "../bytes.ts";
+import { BoundedBytes, octetString } from "../bytes.ts";
 import { ClientError, type ClientEvent, type Session } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
@@ -371,6 +371,7 @@ export class Repl {
     if (!(error instanceof ClientError)) throw error;
     this.#failed = true;
     await this.#display.endLine();
+    if (error.octets !== undefined) await this.#display.showInvalid(octetString(error.octets));
     // A single command without a connection did not begin.
     if (error.isUnconnected && this.#line === undefined && !this.#options.interactive) throw error;
     await screen.note(`${place}${escapeText(error.message)}`);

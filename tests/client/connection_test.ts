@@ -4,7 +4,7 @@ import type { RawView } from "../../lib/client/raw.ts";
 import { parseRawSteps } from "../../lib/client/raw.ts";
 import { OK, request, ScriptedServer, sessionWith, show, TOGETHER } from "./scripted_server.ts";
 import { freePort } from "../support.ts";
-import { wireOctets } from "../wire_cases.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
 
 const answers: [name: string, method: string, answer: string, shown: string][] = [
   [
@@ -31,6 +31,17 @@ Deno.test("content may end with the connection", async () => {
   using session = sessionWith(server.port);
   assert.equal(await show(session.exchange(request())), "200ab | end");
   assert.match(await show(session.exchange(request())), /200ok \| end$/);
+});
+
+Deno.test("an invalid response keeps its octets", async () => {
+  await using server = new ScriptedServer([`${TOGETHER}220 mail.example ESMTP\r\n`]);
+  using session = sessionWith(server.port);
+  await assert.rejects(show(session.exchange(request())), (error) => {
+    assert(error instanceof ClientError && error.octets !== undefined);
+    assert.match(error.message, /^The response is not valid HTTP: Expected the version HTTP/);
+    assert.equal(octetString(error.octets), "220 mail.example ESMTP\r\n");
+    return true;
+  });
 });
 
 Deno.test("a client without TLS recognises a TLS server", async () => {

@@ -59,6 +59,22 @@ Deno.test("a request's content is shown if there is any", async () => {
   assert.equal(await shown(empty, { print: "HB" }, false), "PUT / HTTP/1.1\r\n\r\n");
 });
 
+Deno.test("an invalid response is shown with masked credentials", async () => {
+  let text = "";
+  const write = (bytes: Uint8Array) => Promise.resolve(void (text += octetString(bytes)));
+  const screen = {
+    terminal: true,
+    columns: () => 80,
+    write,
+    flush: () => Promise.resolve(),
+    note: () => Promise.resolve(),
+  };
+  const options = { screen, print: undefined, pretty: "auto", showCredentials: false, interactive: false } as const;
+  const display = new Display({ ...options, painter: painterFor(false) });
+  await display.showInvalid("HTTP/9 \x1b\r\nSet-Cookie: s3cret\r\n\r\nx");
+  assert.equal(text, "HTTP/9 \\x1b\nSet-Cookie: (6 octets)\n\nx\n");
+});
+
 Deno.test("trailers are separated by a line", async () => {
   const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n";
   assert.match(await shown(chunked), /\n\na\n-----TRAILERS-----\nX-Sum: 1\n$/);
