@@ -76,6 +76,8 @@ export function readCurl(line: string, own: OwnServer) {
   const [url, ...more] = all("url");
   if (url === undefined || more.length > 0) throw new WrongInput(`curl takes one URL here, saw ${all("url").length}`);
   if (has("insecure") && /^https:/i.test(url)) throw new WrongInput(`in the place of -k: ${own.insecureAdvice}`);
+  const [glob] = has("globoff") ? [] : /[[\]{}]/.exec(url.replace(/^(?:\w+:\/\/)?(?:[^/]*@)?\[[^\]]*\]/, "")) ?? [];
+  if (glob !== undefined) throw new WrongInput(`curl takes ${glob} in a URL for a list of them: add --globoff`);
   const parsed = readUrl(has("path-as-is") ? url : withoutDots(url), own);
 
   const data = values.flatMap(([name, value]): PastedData[] => {
@@ -109,7 +111,7 @@ export function readCurl(line: string, own: OwnServer) {
   return {
     ...parsed,
     method: last("request") ?? (has("head") ? "HEAD" : data.length > 0 ? "POST" : "GET"),
-    fields,
+    fields: fields.filter(([name, value]) => !isTrueLength(name, value, data)),
     data: data.length === 0 ? undefined : data.flatMap((part, i) => i === 0 || isJson ? [part] : [{ text: "&" }, part]),
     follows: has("location"),
   };
@@ -167,6 +169,12 @@ export function basicAuthorization(userPass: string): FieldLine {
 /** A field as it is typed: `Name: value`, `Name;` if it is empty, `Name:` for none of that name. */
 export function textOfField([name, value]: AskedField): string {
   return value === undefined ? `${name}:` : value === "" ? `${name};` : `${name}: ${value}`;
+}
+
+/** Whether a field is a Content-Length that says what this program will say itself: browsers copy it, too. */
+function isTrueLength(name: string, value: string | undefined, data: readonly PastedData[]): boolean {
+  const length = Buffer.byteLength(data.map((part) => "text" in part ? part.text : "").join("&"));
+  return name.toLowerCase() === "content-length" && value === String(length) && data.every((part) => "text" in part);
 }
 
 /** Removes dot segments from a URL, as curl does (RFC 3986 §5.2.4). */

@@ -75,6 +75,8 @@ const lines: [line: string, shown: string, server?: OwnServer][] = [
   [`${U}/a/../b/./c?d/../e`, `GET /b/c?d/../e ${L}`],
   [`--path-as-is ${U}/a/../b`, `GET /a/../b ${L}`],
   [`-g '${U}/a?b[]=1'`, `GET /a?b[]=1 ${L}`],
+  [`'${U}/a?b[]=1'`, "wrong: curl takes [ in a URL for a list of them: add --globoff"],
+  [`-H 'Content-Length: 3' -d a=1 ${U}`, `POST / ${L} ${FORM} a=1`],
   [`-H 'Content-Length: 4' -d a=1 ${U}`, `POST / (Content-Length: 4) ${L} ${FORM} a=1`],
   ["http://a.b:81/c", "wrong: this is for another server: paste it at: wiretable connect http://a.b:81"],
   ["localhost:9998/c", "wrong: this is for another server: paste it at: wiretable connect http://localhost:9998"],
