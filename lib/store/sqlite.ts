@@ -60,12 +60,6 @@ interface WaitingWrite extends PromiseWithResolvers<WriteResult> {
   readonly parts?: Parts;
 }
 
-interface FoundRow {
-  readonly json: string;
-  readonly version: number;
-  readonly ok: number;
-}
-
 /** Calls the thread. It loads its modules itself, which needs read permission. */
 class WriterThread {
   readonly #worker = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
@@ -177,7 +171,9 @@ export class SqliteStore implements Store {
   }
 
   get(name: string): Row | undefined {
-    const found = this.#read(() => this.#query.row.get(name)) as FoundRow | undefined;
+    const found = this.#read(() => this.#query.row.get(name)) as
+      | { json: string; version: number; ok: number }
+      | undefined;
     if (found === undefined) return undefined;
     if (!found.ok) {
       const detail = `Another program has written the row ${JSON.stringify(name)}: it is not a JSON object`;

@@ -190,14 +190,9 @@ export class BatchRunner {
   }
 
   #write(write: Write): WriteResult {
-    switch (write.kind) {
-      case "put":
-        return this.#put(write.name, write.json, write.expected);
-      case "insert":
-        return this.#insertAll(write.rows, write.expected);
-      case "remove":
-        return this.#remove(write.name, write.expected);
-    }
+    const { kind, expected } = write;
+    if (kind === "put") return this.#put(write.name, write.json, expected);
+    return kind === "insert" ? this.#insertAll(write.rows, expected) : this.#remove(write.name, expected);
   }
 
   #put(name: string, json: string, expected?: number): PutResult {

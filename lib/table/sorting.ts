@@ -13,7 +13,6 @@ import type { RowJoiner, StoredRows } from "./stored_rows.ts";
 /** Rows that a sorted listing may collect beyond twice those it keeps, before it sorts and drops the rest. */
 export const MAX_SORT_SLACK_ROWS: number = 1000;
 
-const RUN_ROWS = 512;
 /** Work of one comparison, in octets read. */
 const COMPARISON_WORK = 32;
 
@@ -99,12 +98,8 @@ export async function sortInTurns(
 ): Promise<Uint32Array> {
   let order = new Uint32Array(count);
   for (let i = 0; i < count; i++) order[i] = i;
-  for (let at = 0; at < count; at += RUN_ROWS) {
-    order.subarray(at, at + RUN_ROWS).sort((a, b) => compare(a, b) || a - b);
-    await pacer.after(RUN_ROWS * COMPARISON_WORK);
-  }
-  let merged = new Uint32Array(count > RUN_ROWS ? count : 0);
-  for (let width = RUN_ROWS; width < count; width *= 2) {
+  let merged = new Uint32Array(count);
+  for (let width = 1; width < count; width *= 2) {
     for (let at = 0, i = 0, j = 0, middle = 0, end = 0; at < count; at++) {
       if (at === end) {
         i = at;
