@@ -11,7 +11,7 @@ import { CLOSE_REASONS, closeReasonOf, isDisconnect } from "./errors.ts";
 export class Reader {
   /** The octets of the last read. */
   bytes: Uint8Array;
-  /** When they came, by the monotonic clock in milliseconds. */
+  /** When they came, by the monotonic clock in milliseconds, if the observer receives that. */
   at = 0;
   readonly #conn: Socket;
   readonly #context: ServerContext;
@@ -56,9 +56,9 @@ export class Reader {
 
   /** Notes the time of a read; enlarges the next buffer if it filled the last one, and shrinks it if it was small. */
   done(count: number): void {
-    this.at = this.#aheadAt ?? performance.now();
+    const { limits: { minReadBytes, maxReadBytes }, budget, observer } = this.#context;
+    if (observer.received !== undefined) this.at = this.#aheadAt ?? performance.now();
     this.#aheadAt = undefined;
-    const { limits: { minReadBytes, maxReadBytes }, budget } = this.#context;
     const fitting = nextReadSize(this.#buffer.length, count, minReadBytes, maxReadBytes);
     const more = fitting - this.#buffer.length;
     if (more === 0 || more > 0 && !budget.has(more)) return;

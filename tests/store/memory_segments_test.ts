@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { rowContent } from "../../lib/store.ts";
+import { MemoryStore } from "../../lib/store/memory.ts";
+import { type Portion, rowContent, START } from "../../lib/store.ts";
 import { Segment, SEGMENT_ROWS, Snapshots } from "../../lib/store/memory_segments.ts";
 
 const SNAPSHOTS = new Snapshots();
@@ -68,4 +69,15 @@ Deno.test("members are written in order, wherever their contents stand", () => {
       assert.equal(text(members.subarray(2, end)), contents.map((content) => `,${content.slice(1, -1)}`).join(""));
     }
   }
+});
+
+Deno.test("rows of every length are moved whole", () => {
+  const table = new MemoryStore();
+  const rows: Record<string, string> = {};
+  for (let length = 0; length < 100; length++) {
+    rows[`n${length}`] = Array.from({ length }, (_, i) => String.fromCharCode(0x40 + i % 60 + length % 5)).join("é");
+    table.put({ name: `n${length}`, json: JSON.stringify(rows[`n${length}`]) });
+  }
+  const { content } = table.snapshot().json(START) as Portion<Uint8Array>;
+  assert(text(content) === JSON.stringify(rows));
 });
