@@ -18,7 +18,6 @@ import { MORE, scanLineEnd } from "./scan.ts";
 import { parseTarget, StartLine } from "./start_line.ts";
 import type { MessageLimits } from "../limits.ts";
 
-/** What the decoder expects next. */
 type Phase =
   | "start" // a start line, after at most one empty line
   | "head" // the field lines of a head whose start line was read

@@ -62,9 +62,7 @@ export interface FieldProblem {
 }
 
 /** Optional properties of an {@linkcode HttpError}. */
-export type HttpErrorOptions = Partial<
-  Pick<HttpError, "fault" | "seen" | "rule" | "offset" | "errors" | "maxRows" | "fields">
->;
+export type HttpErrorOptions = Partial<Omit<HttpError, keyof Error | "status" | "rowFields">>;
 
 /**
  * An HTTP error: the message breaks a rule, or the request cannot be fulfilled.
