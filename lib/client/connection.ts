@@ -90,11 +90,7 @@ export class NoResponse extends ClientError {
   override name = "ClientError";
 }
 
-/**
- * Opens a connection to a server, with TLS if the endpoint asks for it.
- *
- * @throws {ClientError} If no server answers, or TLS is refused.
- */
+/** Opens a connection, perhaps with TLS. Throws a {@linkcode ClientError} if no server answers, or TLS is refused. */
 export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: AbortSignal): Promise<Deno.Conn> {
   const { secure, host, port } = endpoint;
   const { timeoutMs, caCerts = [], anyName = false, tap = (conn: Deno.Conn) => conn } = options;
