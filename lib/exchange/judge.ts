@@ -51,11 +51,7 @@ export class Judge {
     if (rule !== undefined) this.#broken ??= `${rule[0]} says ${rule[1]}`;
   }
 
-  /**
-   * Returns the verdict; `undefined` without a final answer.
-   *
-   * @param ended Whether the server has ended the connection.
-   */
+  /** Returns the verdict; `undefined` without a final answer. `ended`: whether the server ended the connection. */
   verdict(ended: boolean): Verdict | undefined {
     if (!this.#answered) return undefined;
     const broken = this.#broken ??

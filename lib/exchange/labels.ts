@@ -34,11 +34,7 @@ const UNREAD: Readonly<Record<Stop, readonly [label: string, rule: string | unde
 /** A row whose octets may still come. */
 type OpenRow = { -readonly [Property in keyof OctetRow]: OctetRow[Property] };
 
-/**
- * Labels the octets of one direction, message by message.
- *
- * Memory is bounded: of long content only the first octets are kept, unless all are requested.
- */
+/** Labels one direction's octets. Memory is bounded: of long content only the first are kept, unless all are wanted. */
 export class Labels {
   readonly #direction: Direction;
   readonly #kept: Kept;

@@ -104,11 +104,7 @@ export class Pairing {
     return this.#ways[direction].received;
   }
 
-  /**
-   * Receives the octets of one read, which may change after the call.
-   *
-   * @param time When they came, by a clock of the caller.
-   */
+  /** Receives the octets of one read, which may change after the call, and when they came, by a clock of the caller. */
   octets(direction: Direction, bytes: Uint8Array, time = 0): void {
     if (bytes.length === 0) return;
     const way = this.#ways[direction];

@@ -135,11 +135,7 @@ export class StartLineSearch<Packet> {
   #held: PacketOctets<Packet>[] = [];
   #line = "";
 
-  /**
-   * Searches octets.
-   *
-   * @param wanted The direction that the start line must have, if known.
-   */
+  /** Searches octets for a start line, one of the direction `wanted` if that is known. */
   receive(bytes: Uint8Array, packet: Packet, wanted: Direction | undefined): FoundLine<Packet> | undefined {
     const text = octetString(bytes);
     const directionOf = (line: string) => {

@@ -135,11 +135,7 @@ function persistence({ head, method, chunked }: Facts): [text?: string, rule?: s
 /** An entity tag without its mark of weakness: conditions compare it so (RFC 9110 §8.8.3.2). */
 const OPAQUE = /"[^"]*"/g;
 
-/**
- * Returns what a 304 says of an earlier response.
- *
- * @param known The number of the exchange whose response had a tag last, by the tag and the target that it is of.
- */
+/** What a 304 says of an earlier response; `known` has the exchange that had a tag last, by the tag and its target. */
 export function heldFinding(
   known: Map<string, number>,
   { request, number }: Exchange,
