@@ -197,11 +197,7 @@ export class EtcdWriter {
     return rows;
   }
 
-  /**
-   * Sends a transaction with the marker until its fate is known.
-   *
-   * @param isMarked Whether the marker was written, from the first answer.
-   */
+  /** Sends a transaction until its fate is known; `isMarked` tells by its first answer if the marker was written. */
   async #send(
     request: (context: BatchContext) => string,
     isMarked: (first: OperationAnswer) => boolean,

@@ -104,11 +104,7 @@ export async function lockFile(file: string): Promise<Deno.FsFile> {
   throw unavailable(`${file} is in use by another server`);
 }
 
-/**
- * Opens the file. Commits are synced to disk, and readers do not wait for the writer (WAL).
- *
- * @param readOnly Whether nothing is changed: neither its rows nor how it is kept.
- */
+/** Commits are synced to disk, and readers do not wait for the writer (WAL); if `readOnly`, nothing is changed. */
 export function openFile(file: string, readOnly = false): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS, readOnly });
   if (!readOnly) configure(database);
