@@ -48,11 +48,7 @@ export class SentRow implements NewRow {
   }
 }
 
-/**
- * Returns the row with this value, which is in the form in which it is stored.
- *
- * @throws {HttpError} 413 if the row is longer than it may be sent: nobody could write back what they read.
- */
+/** The row of a stored value. Throws a 413 if it is longer than it may be sent: nobody could write it back. */
 export function rowOf(name: string, value: Uint8Array, maxBytes: number): NewRow {
   const quoted = JSON.stringify(name);
   const before = ENCODER.encode(`{${quoted}:`);
