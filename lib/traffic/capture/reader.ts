@@ -192,11 +192,7 @@ interface CaptureEnd {
   readonly notes: readonly string[];
 }
 
-/**
- * Yields the events of a capture in order. Their octets stay unchanged.
- *
- * @throws {CaptureError} If the file is no capture.
- */
+/** Yields the events of a capture in order; their octets stay unchanged. Throws a {@linkcode CaptureError}. */
 export async function* captureEvents(
   source: Source,
   options: CaptureReaderOptions = {},

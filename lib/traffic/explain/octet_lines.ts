@@ -16,11 +16,7 @@ interface Wrapped {
   readonly octets: number;
 }
 
-/**
- * Fills lines with units, at most so many.
- *
- * @param isBroken Whether a line end in the text also ends a line.
- */
+/** Fills at most so many lines with units; `isBroken` if a line end in the text also ends a line. */
 export function wrapUnits(all: readonly string[], width: number, most = Infinity, isBroken = true): Wrapped {
   const lines: string[] = [];
   let line = "";
