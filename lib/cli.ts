@@ -117,7 +117,7 @@ export type Invocation =
   | { readonly kind: "explain"; readonly options: ExplainOptions; readonly files: FileNeeds }
   | { readonly kind: "replay"; readonly options: ReplayOptions; readonly files: FileNeeds };
 
-/** @throws {UsageError} If the program's arguments are invalid. */
+/** Parses the program's arguments. Throws a {@linkcode UsageError} if they are invalid. */
 export function parseCommandLine(args: readonly string[]): Invocation {
   // Octets of an argument that are not UTF-8 have become this character before the program starts.
   const damaged = args.find((arg) => arg.includes("\ufffd"));
