@@ -247,11 +247,7 @@ export async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => {});
 }
 
-/**
- * Whether a promise resolves in time.
- *
- * @throws {DOMException} `AbortError`, if the signal ends the wait.
- */
+/** Whether a promise resolves in time. Throws an `AbortError` if the signal ends the wait. */
 export async function within(promise: Promise<unknown>, milliseconds: number, signal?: AbortSignal): Promise<boolean> {
   const timer = new AbortController();
   try {
