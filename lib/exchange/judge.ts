@@ -28,12 +28,7 @@ export class Judge {
   /** Whether each final answer has the very status that the specification demands. */
   #required = true;
 
-  /**
-   * Receives the head of the next response, which may be an interim one.
-   *
-   * @param request The head of the request; `undefined` if there is none, or if it is invalid.
-   * @param fault Why the request was invalid when the response came.
-   */
+  /** Receives a response's head, and that of its request if it is valid; `fault` is why it was not by then. */
   receive(head: ResponseHead, request: RequestHead | undefined, fault: FaultCode | undefined): void {
     const cause = fault && CAUSES[fault];
     const isRequired = cause?.request.must === true && head.status === cause.status;
