@@ -44,12 +44,7 @@ export function recordingStart(program: string, interfaces: readonly string[] = 
   return blocks.view();
 }
 
-/**
- * A block with a packet.
- *
- * @param time When it was, in microseconds since 1970.
- * @param from The number of its interface, from 0.
- */
+/** A block with a packet, at a time in microseconds since 1970, of an interface by its number, from 0. */
 export function packetBlock(time: number, packet: Uint8Array, comment: string, from: number): Uint8Array {
   const header = new DataView(new ArrayBuffer(20));
   header.setUint32(0, from, true);
