@@ -65,12 +65,7 @@ export interface Source {
   read(buffer: Uint8Array): Promise<number | null>;
 }
 
-/**
- * Reads all bytes of a source.
- *
- * @param expected How many there may be; devices and pipes have no size.
- * @throws {RangeError} If there are more than `most` bytes.
- */
+/** Reads all bytes, of which devices do not say how many. Throws a RangeError if there are more than `most`. */
 export async function readAtMost(source: Source, most: number, expected = 0): Promise<Uint8Array> {
   if (expected > most) throw new RangeError(`More than ${most} bytes`);
   let bytes = new Uint8Array(Math.min(Math.max(64 * 1024, expected + 1), most + 1));
