@@ -139,7 +139,7 @@ export interface Requester {
 export interface Service {
   /** Refuses what is invalid whatever its content is, with an {@linkcode HttpError}: called before 100 (Continue). */
   precheck(request: RequestHead): void;
-  /** Answers a request; its content is valid until then. An {@linkcode HttpError} becomes its response, another a 500. */
+  /** Answers a request; its content is valid until then. An {@linkcode HttpError} becomes the answer, another a 500. */
   answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse>;
   /** Returns the response for an error, an invalid message or a request that failed; by default a problem document. */
   errorResponse?(error: HttpError): HttpResponse;
