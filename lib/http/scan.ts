@@ -18,7 +18,7 @@ export function nameOctet(octet: number): string {
   return OCTET_NAMES[octet] ?? `0x${octet.toString(16).padStart(2, "0")}`;
 }
 
-/** Expects CR LF (RFC 9112 §2.2) after `before`; the cause is `fault` if neither stands there, `bareLf` if an LF does. */
+/** Expects CR LF (RFC 9112 §2.2) after `before`; the cause is `fault` if neither is there, `bareLf` if an LF is. */
 export function scanLineEnd(
   buffer: Uint8Array,
   at: number,
