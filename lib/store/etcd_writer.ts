@@ -290,7 +290,7 @@ async function besideRows<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Removes markers of over a week, but for the latest, whose revision is the table's; idle servers start with new ones. */
+/** Removes markers of over a week, but for the latest, whose revision is the table's; idle servers start anew. */
 export async function removeOldMarkers(cluster: EtcdCluster): Promise<void> {
   const [start, range_end] = cluster.keys.markers;
   const { kvs = [] } = await cluster.ask<RangeAnswer>("/v3/kv/range", rangeRequest(start, { range_end }));
