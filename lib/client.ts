@@ -34,7 +34,11 @@ export class Session {
     this.#options = options;
   }
 
-  /** Connects, unless connected. Throws a {@linkcode ClientError} if no server answers, or the user cancels. */
+  /**
+   * Connects, unless a connection is open.
+   *
+   * @throws {ClientError} If no server answers, or the user cancels.
+   */
   async connect(): Promise<void> {
     if (this.#connection !== undefined) return;
     const open = async ({ signal }: AbortController) => {

@@ -166,6 +166,7 @@ async function record(name: string): Promise<Recorder> {
   return new Recorder(file, { program: `wiretable ${config.version}`, name, note });
 }
 
+/** Whether a connection is opened before the command runs. */
 function opensFirst(command: Command | undefined, defaults: readonly FieldLine[], table: TableWords): boolean {
   if (command?.kind !== "request") return command?.kind === "ask" || command?.kind === "raw";
   if (filesOf(command.order, [defaults]).length > 0) return false;

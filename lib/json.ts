@@ -10,7 +10,10 @@
 
 import { isUtf8 } from "node:buffer";
 
-/** Content up to this size is parsed in one call, larger content in pieces of it: others are served in between. */
+/**
+ * Content up to this size is parsed in one call. Larger content is processed in pieces of this size, so that other
+ * clients are served in between.
+ */
 export const JSON_PIECE_BYTES: number = 64 * 1024;
 
 /** A JSON object as parsed by JSON.parse. */

@@ -77,7 +77,11 @@ export class Listening {
     this.addr = listener.addr as Deno.NetAddr;
   }
 
-  /** Listens; from here on all output uses `outputs`. Throws a {@linkcode Failure} if that address is not to be had. */
+  /**
+   * Listens, with TLS if there is a certificate. From here on all output uses `outputs`.
+   *
+   * @throws {Failure} If the address cannot be listened on.
+   */
   static async open(options: ServeOptions | RelayOptions, certificate: CheckedIdentity): Promise<Listening> {
     const outputs = new Outputs();
     const listener = await listen(options, certificate, outputs.note);

@@ -182,6 +182,7 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   };
 }
 
+/** Returns the line with an octet, and a caret below it. */
 function lineWithCaret(octets: string, offset: number): string {
   const start = offset === 0 ? 0 : octets.lastIndexOf("\n", offset - 1) + 1;
   const end = octets.indexOf("\n", offset) + 1 || octets.length;

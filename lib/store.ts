@@ -33,7 +33,10 @@ export interface NewRow {
   readonly name: string;
   /** The row's value, serialized: `{"type":"snail","age":"1","leg":"0"}`. */
   readonly json: string;
-  /** The row in the form of {@linkcode Row.content}, in UTF-8, if available; unchanged until the write is done. */
+  /**
+   * The row in the form of {@linkcode Row.content}, in UTF-8, if available. The bytes must stay unchanged until the
+   * write is done.
+   */
   readonly content?: Uint8Array;
 }
 
@@ -150,7 +153,10 @@ export interface Portion<T> {
   readonly next: number | undefined;
 }
 
-/** Why a store fails: full, not reached, too large an operation, which may pass; or damaged, which does not. */
+/**
+ * Why a store fails: it is full, cannot be reached, or the operation is too large, which may pass; or what it holds is
+ * damaged, which does not.
+ */
 export type StoreFault = "full" | "unavailable" | "too-large" | "damaged";
 
 /** A failure of the store. The message is for people. */

@@ -97,7 +97,11 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     this.#rowFields = rowFieldsLine(schema);
   }
 
-  /** Refuses requests that are invalid whatever their content: 400, 404, 405, 415 or 501. */
+  /**
+   * Refuses requests that are invalid whatever their content: an unknown target or method, a wrong media type.
+   *
+   * @throws {HttpError} 400, 404, 405, 415 or 501
+   */
   precheck(request: RequestHead): void {
     this.#route(request);
   }
@@ -134,7 +138,11 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     refuseStoreError(error);
   }
 
-  /** Returns all rows, unless there is too much of them, and their number. Throws a 503 if the store cannot be read. */
+  /**
+   * Returns all rows, unless they are too many or have too many characters, and their number.
+   *
+   * @throws {HttpError} 503 if the store cannot be read.
+   */
   contents(mostRows: number, mostLength: number): Promise<Contents> {
     return readContents(this.#store, mostRows, mostLength).catch(refuseStoreError);
   }

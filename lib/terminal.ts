@@ -60,7 +60,10 @@ export function escapeOctet(octet: number): string {
 /** The start of a character in UTF-8, or of a line end, at the end of octets. */
 const CUT = /(?:\r|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})$/;
 
-/** Escapes content in pieces, which may split a character or a line end. What is not UTF-8 is shown as `\xe9`. */
+/**
+ * Escapes content that arrives in pieces. A character or a line end may be split between two of them. Octets that are
+ * not UTF-8 are shown as `\xe9`.
+ */
 export class ContentText {
   /** Octets of a character or a line end whose rest is still to come. */
   #cut = "";

@@ -36,6 +36,7 @@ export class FairTurns {
   /** When the current turn began, in milliseconds; `undefined` if the event loop is not busy. */
   #since: number | undefined;
   readonly #waiting: (() => void)[] = [];
+  /** Whether the next caller is already scheduled. */
   #scheduled = false;
   readonly #now: () => number;
 
@@ -73,7 +74,10 @@ export class FairTurns {
     return false;
   }
 
-  /** Schedules the first caller after a turn: only a timer lets the runtime poll I/O first, setImmediate does not. */
+  /**
+   * Schedules the first caller after a turn of the event loop. Only a timer lets the runtime poll I/O first;
+   * setImmediate does not.
+   */
   #afterTurn(): void {
     setTimeout(() => {
       this.#since = this.#now();
@@ -203,8 +207,12 @@ export class Gate {
 /** The size of work that runs alone in its lane. */
 const ALONE = 2 ** 32;
 
-/** Orders the writes to each name. One that depends on a read runs alone, so this process never has to retry it. */
+/**
+ * Orders the writes to each name. A write that depends on a read runs alone, so it never has to be retried because of
+ * another write of this process.
+ */
 export class Lanes {
+  /** A lane for each name with writes in progress. */
   readonly #lanes = new Map<string, Gate>();
 
   /** How many names have writes in progress. */

@@ -56,7 +56,10 @@ export function parseLine(line: string, table: TableWords): Command {
   return steps === null ? parseCommand(splitLine(line), table) : { kind: "raw", steps: parseRawSteps(steps[1] ?? "") };
 }
 
-/** Returns how many lines of a command follow, as far as is known: curl's as in a shell, pasted JSON to its end. */
+/**
+ * Returns how many lines of a command follow, as far as is known: a command of curl goes on as in a shell, and JSON that
+ * is pasted goes on to its end. What was pasted after the text is the rest.
+ */
 export function linesAfter(text: string, rest: string | undefined): number {
   try {
     const curl = CURL.exec(text);
@@ -261,7 +264,10 @@ function fieldsHold(fields: readonly AskedField[]): boolean {
   return credentialsIn(fields.map(([name, value = ""]) => `${name}: ${value}\r\n`).join("")).length > 0;
 }
 
-/** `header Name: value` adds a field to later requests, `Name;` an empty one; `-Name` drops it; `header` lists them. */
+/**
+ * Parses `header Name: value`, which adds a field to later requests, `Name;` an empty one, and `Name:` none of that
+ * name; `header -Name`, which drops it, and `header`, which lists them.
+ */
 function headerCommand(text: string): Command {
   if (text === "") return { kind: "header" };
   if (text.startsWith("-")) return { kind: "header", dropped: text.slice(1) };

@@ -38,7 +38,10 @@ export class CommandSender {
     this.#session = new Session(endpoint, { timeoutMs: CLIENT_TIMEOUT_MS, caCerts, anyName: true, tap });
   }
 
-  /** Sends a command after those before it; the signal ends it. Resolves with a status, or a raw transcript. */
+  /**
+   * Sends a command once those before it are done, and ends it when the signal is aborted. Resolves with what to show:
+   * a status, or the transcript of a raw exchange.
+   */
   send(line: string, signal: AbortSignal): Promise<string> {
     // Only the line is kept while it waits: a short one may stand for many octets.
     const sent = this.#last.then(() => this.#execute(line, signal));

@@ -90,7 +90,11 @@ export class NoResponse extends ClientError {
   override name = "ClientError";
 }
 
-/** Opens a connection, perhaps with TLS. Throws a {@linkcode ClientError} if no server answers, or TLS is refused. */
+/**
+ * Opens a connection to a server, with TLS if the endpoint asks for it.
+ *
+ * @throws {ClientError} If no server answers, or TLS is refused.
+ */
 export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: AbortSignal): Promise<Deno.Conn> {
   const { secure, host, port } = endpoint;
   const { timeoutMs, caCerts = [], anyName = false, tap = (conn: Deno.Conn) => conn } = options;
@@ -260,7 +264,10 @@ export class ClientConnection {
     }
   }
 
-  /** Between two exchanges the result is either the end or unsolicited data: both make the connection unusable. */
+  /**
+   * Starts reading. While no exchange is in progress, the result is either the end or unsolicited data: both make the
+   * connection unusable.
+   */
   #read(): Promise<number | null> {
     const reading = this.#conn.read(this.#buffer);
     reading.then(

@@ -1,4 +1,7 @@
-/** Commands of curl: reads pasted ones, as documentation and browsers write them; and formats a request as one. */
+/**
+ * Commands of curl: reads those that are pasted, as documentation and browsers write them, with URLs; and formats a
+ * request as one.
+ */
 
 import { Buffer, isUtf8 } from "node:buffer";
 import { addressText, type Endpoint } from "../address.ts";
@@ -43,7 +46,10 @@ const URL_PARTS =
 /** Names of this machine's own address: servers at one port of them are one. */
 const LOCAL_NAMES = ["localhost", "127.0.0.1", "::1"];
 
-/** Reads a URL of the own server; of another one, the error has the command to type, with `rest` or the line itself. */
+/**
+ * Reads a URL of the own server; one of another is refused with the command to type there, which ends with `rest`, or
+ * with the line itself.
+ */
 export function readUrl(url: string, own: OwnServer | undefined, rest?: (target: string) => string[]): PastedUrl {
   const [whole, scheme = "http", userPass, name, digits, path = "/", query = ""] = URL_PARTS.exec(url) ?? [];
   if (whole === undefined) throw new WrongInput(`${JSON.stringify(url)} is not an http:// or https:// URL`);
@@ -289,7 +295,10 @@ const MAX_ARGUMENT_OCTETS = 100_000;
 // deno-lint-ignore no-control-regex -- these are meant
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/;
 
-/** For a POSIX shell, and for fish: a file's content is read again, other binary content piped from base 64. */
+/**
+ * Returns the command for a POSIX shell, and for fish. Content from a file is read from it again; other binary content
+ * is piped into the command from base 64.
+ */
 export function curlCommand(
   { method, target, fields, content }: HttpRequest,
   { secure, host, port }: Endpoint,

@@ -92,6 +92,7 @@ export class Display {
     this.#midLine = !view.endsLine;
   }
 
+  /** Shows received octets that are not a valid response, up to a limit. */
   async showInvalid(octets: Uint8Array): Promise<void> {
     if (!this.#shows("h") || octets.length === 0) return;
     await this.banner("-----RESPONSE-----");
@@ -101,6 +102,7 @@ export class Display {
     await this.endLine();
   }
 
+  /** Writes text on its own line. */
   async write(text: string): Promise<void> {
     await this.endLine();
     await this.#options.screen.write(ENCODER.encode(text));

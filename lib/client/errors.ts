@@ -1,4 +1,7 @@
-/** Errors of the client, one line each: no connection, how it ended, how long it waited, what came instead of HTTP. */
+/**
+ * Errors of the client, each message one line for the user: why a connection could not be opened, how it ended, how
+ * long the client waited, and what a server sent instead of a response.
+ */
 
 import { authorityOf, type Endpoint } from "../address.ts";
 import { counted, octetsToText, octetString } from "../bytes.ts";

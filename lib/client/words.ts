@@ -128,7 +128,10 @@ export function endOfJson(text: string): number | undefined {
   }
 }
 
-/** Refuses items after JSON that is the rest of a line, and typographic quotes in it. It need not be valid JSON. */
+/**
+ * Refuses items after JSON that is the rest of a line, and typographic quotes in it. It need not be valid: a server may
+ * be asked what it says of it.
+ */
 export function checkJson(text: string): void {
   const end = endOfJson(text) ?? text.length;
   const rest = text.slice(end).trim();

@@ -71,6 +71,7 @@ export class ContentDecoder {
 class Stage {
   state: DecodingState = "going";
   readonly #create: (first: number) => Stream;
+  /** Created for the first octet. */
   #stream: Stream | undefined;
   #length = 0;
   #hasEnded = false;

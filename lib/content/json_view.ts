@@ -1,4 +1,7 @@
-/** JSON for reading, indented and coloured: only blanks change, not order, digits of numbers, or repeated names. */
+/**
+ * JSON for reading, indented and coloured by tokens. Only the blanks between tokens change: the order of members, the
+ * digits of numbers and repeated names stay as received.
+ */
 
 import { parsedJson } from "../json.ts";
 import { MAX_INDENTED_CHARACTERS } from "../limits.ts";

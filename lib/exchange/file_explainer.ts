@@ -27,7 +27,10 @@ export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept"> {
 
 const LINE_ENDS = /^(?:\r?\n)+/;
 
-/** What begins with `HTTP/` is a response: at the file's start, after a message, and after a head with Expect. */
+/**
+ * Explains the octets of a file in order. What begins with `HTTP/` is a response at the start of the file, after a
+ * message, and after a head with Expect.
+ */
 export class FileExplainer {
   readonly #explainer: Explainer;
   readonly #lines: LineEnds | undefined;

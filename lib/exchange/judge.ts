@@ -28,7 +28,12 @@ export class Judge {
   /** Whether each final answer has the very status that the specification demands. */
   #required = true;
 
-  /** Receives a response's head, and that of its request if it is valid; `fault` is why it was not by then. */
+  /**
+   * Receives the head of the next response, which may be an interim one.
+   *
+   * @param request The head of the request; `undefined` if there is none, or if it is invalid.
+   * @param fault Why the request was invalid when the response came.
+   */
   receive(head: ResponseHead, request: RequestHead | undefined, fault: FaultCode | undefined): void {
     const cause = fault && CAUSES[fault];
     const isRequired = cause?.request.must === true && head.status === cause.status;
@@ -46,7 +51,11 @@ export class Judge {
     if (rule !== undefined) this.#broken ??= `${rule[0]} says ${rule[1]}`;
   }
 
-  /** Returns the verdict; `undefined` without a final answer. `ended`: whether the server ended the connection. */
+  /**
+   * Returns the verdict; `undefined` without a final answer.
+   *
+   * @param ended Whether the server has ended the connection.
+   */
   verdict(ended: boolean): Verdict | undefined {
     if (!this.#answered) return undefined;
     const broken = this.#broken ??

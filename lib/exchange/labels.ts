@@ -34,7 +34,11 @@ const UNREAD: Readonly<Record<Stop, readonly [label: string, rule: string | unde
 /** A row whose octets may still come. */
 type OpenRow = { -readonly [Property in keyof OctetRow]: OctetRow[Property] };
 
-/** Labels one direction's octets. Memory is bounded: of long content only the first are kept, unless all are wanted. */
+/**
+ * Labels the octets of one direction, message by message.
+ *
+ * Memory is bounded: of long content only the first octets are kept, unless all are requested.
+ */
 export class Labels {
   readonly #direction: Direction;
   readonly #kept: Kept;
@@ -216,7 +220,10 @@ export class Labels {
     this.#rows.push({ start, end: this.#offset, kind: "content", octets, label });
   }
 
-  /** Divides the framing of chunks: the line end after one, the next chunk line, trailers. Returns how many octets. */
+  /**
+   * Divides the framing of chunks: the line end after a chunk, the next chunk line, trailers. Returns the number of
+   * octets.
+   */
   #framing(start: number, octets: string, ended: boolean): number {
     const facts = this.#facts!;
     let at = 0;

@@ -104,7 +104,11 @@ export class Pairing {
     return this.#ways[direction].received;
   }
 
-  /** Receives the octets of one read, which may change after the call, and when they came, by a clock of the caller. */
+  /**
+   * Receives the octets of one read, which may change after the call.
+   *
+   * @param time When they came, by a clock of the caller.
+   */
   octets(direction: Direction, bytes: Uint8Array, time = 0): void {
     if (bytes.length === 0) return;
     const way = this.#ways[direction];
@@ -149,7 +153,10 @@ export class Pairing {
     this.#read(way);
   }
 
-  /** Octets are missing: content of known length goes on after them, else the next start line begins a message. */
+  /**
+   * Passes over octets that are missing in one direction: content of known length goes on after them. Otherwise they end
+   * the message, and the next start line begins one.
+   */
   gap(direction: Direction, octets = Infinity): void {
     const way = this.#ways[direction];
     const { message, search } = way;

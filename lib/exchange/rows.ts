@@ -1,4 +1,8 @@
-/** Divides a message's head into labelled rows. The decoder has accepted it, so nothing is checked again. */
+/**
+ * Divides a message's head into labelled rows.
+ *
+ * The decoder has accepted these octets, so nothing is checked again.
+ */
 
 import { counted } from "../bytes.ts";
 import type { OctetKind, OctetRow, Part } from "./explanation.ts";

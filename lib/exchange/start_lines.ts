@@ -135,7 +135,11 @@ export class StartLineSearch<Packet> {
   #held: PacketOctets<Packet>[] = [];
   #line = "";
 
-  /** Searches octets for a start line, one of the direction `wanted` if that is known. */
+  /**
+   * Searches octets.
+   *
+   * @param wanted The direction that the start line must have, if known.
+   */
   receive(bytes: Uint8Array, packet: Packet, wanted: Direction | undefined): FoundLine<Packet> | undefined {
     const text = octetString(bytes);
     const directionOf = (line: string) => {

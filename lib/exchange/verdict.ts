@@ -62,7 +62,10 @@ export function missingFindings(facts: Facts | undefined): Finding[] {
   return [{ text, rule: "RFC 9112 §7.1" }];
 }
 
-/** What is accepted though it breaks a rule, why the content has its length, why the connection persists or ends. */
+/**
+ * Returns what is accepted in a message though it breaks a rule, why its content has its length, and why its connection
+ * persists or ends.
+ */
 export function factFindings(facts: Facts, state: "whole" | "incomplete"): Finding[] {
   const { interim, head, chunked, chunks, contentOctets, lost, holds } = facts;
   const findings: Finding[] = [...facts.accepted];
@@ -135,7 +138,11 @@ function persistence({ head, method, chunked }: Facts): [text?: string, rule?: s
 /** An entity tag without its mark of weakness: conditions compare it so (RFC 9110 §8.8.3.2). */
 const OPAQUE = /"[^"]*"/g;
 
-/** What a 304 says of an earlier response; `known` has the exchange that had a tag last, by the tag and its target. */
+/**
+ * Returns what a 304 says of an earlier response.
+ *
+ * @param known The number of the exchange whose response had a tag last, by the tag and the target that it is of.
+ */
 export function heldFinding(
   known: Map<string, number>,
   { request, number }: Exchange,

@@ -12,6 +12,7 @@ export interface Arrival {
   readonly call: number;
 }
 
+/** Octets that may be read later. */
 interface Held {
   readonly octets: ByteBuffer;
   readonly from: number;

@@ -280,6 +280,7 @@ export class RelayConnection extends AcceptedConnection {
     this.#options.observer.exchange?.(this.connection, event);
   }
 
+  /** Whether exchanges are not complete. */
   get #isOpen(): boolean {
     return this.#isAnswering || this.#pairing.unanswered.length > 0;
   }

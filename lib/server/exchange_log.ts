@@ -48,6 +48,7 @@ interface OpenExchange extends Pick<LoggedExchange, "method" | "target" | "statu
   answered: boolean;
 }
 
+/** Gathers the exchanges of all connections from the events of a server. */
 export class ExchangeLog {
   /** How many connections there have been. */
   connections = 0;
@@ -59,7 +60,10 @@ export class ExchangeLog {
   readonly #now: () => number;
   readonly #open = new Map<number, { readonly peer: string; readonly exchanges: OpenExchange[] }>();
 
-  /** `ruleOf` returns the section with a status. Passwords in targets become their length unless `showCredentials`. */
+  /**
+   * Creates a log that passes on each exchange when it has ended. `ruleOf` returns the section with a status. Passwords
+   * in targets are replaced by their length unless `showCredentials`.
+   */
   constructor(
     ended: (exchange: LoggedExchange) => void,
     ruleOf: (status: number) => string | undefined,

@@ -56,7 +56,11 @@ export class TlsRelay implements Deno.Listener {
     this.#inner = this.#listen(identity);
   }
 
-  /** Uses another certificate; open connections go on with theirs. Throws, and changes nothing, if its key is wrong. */
+  /**
+   * Uses another certificate for the connections from now on; open ones go on with theirs.
+   *
+   * @throws {Error} If certificate and key do not match. Then nothing has changed.
+   */
   renew(identity: TlsIdentity): void {
     if (this.#closed) return;
     const next = this.#listen(identity);

@@ -1,9 +1,13 @@
-/** Batches of work: what arrives in one turn of the event loop, or during a batch, waits for the next one. */
+/**
+ * Work that is done in batches: what arrives in one turn of the event loop, or while a batch is under way, waits for the
+ * next one.
+ */
 
 import { setImmediate } from "node:timers/promises";
 import { MAX_WAITING_CALLS } from "../limits.ts";
 import { unavailable } from "../store.ts";
 
+/** Something to do, whose promise may be rejected. */
 interface Rejectable {
   readonly reject: (reason: unknown) => void;
 }

@@ -54,6 +54,7 @@ const MAX_LOSSES = 3;
 /** Age at which the marker of a server that writes no more is removed. */
 const MARKER_MS = 7 * 24 * 60 * 60 * 1000;
 
+/** The result of a row's write, and the version it gave. */
 type WrittenOutcome = Outcome & { readonly version: number };
 
 interface WaitingRow extends PromiseWithResolvers<WrittenOutcome> {
@@ -197,7 +198,11 @@ export class EtcdWriter {
     return rows;
   }
 
-  /** Sends a transaction until its fate is known; `isMarked` tells by its first answer if the marker was written. */
+  /**
+   * Sends a transaction with the marker until its fate is known.
+   *
+   * @param isMarked Whether the marker was written, from the first answer.
+   */
   async #send(
     request: (context: BatchContext) => string,
     isMarked: (first: OperationAnswer) => boolean,
@@ -290,7 +295,10 @@ async function besideRows<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Removes markers of over a week, but for the latest, whose revision is the table's; idle servers start anew. */
+/**
+ * Removes markers that were not written for a week, except the latest, whose revision is the table's. A server that was
+ * idle for so long starts again with a new one.
+ */
 export async function removeOldMarkers(cluster: EtcdCluster): Promise<void> {
   const [start, range_end] = cluster.keys.markers;
   const { kvs = [] } = await cluster.ask<RangeAnswer>("/v3/kv/range", rangeRequest(start, { range_end }));

@@ -104,7 +104,11 @@ export async function lockFile(file: string): Promise<Deno.FsFile> {
   throw unavailable(`${file} is in use by another server`);
 }
 
-/** Commits are synced to disk, and readers do not wait for the writer (WAL); if `readOnly`, nothing is changed. */
+/**
+ * Opens the file. Commits are synced to disk, and readers do not wait for the writer (WAL).
+ *
+ * @param readOnly Whether nothing is changed: neither its rows nor how it is kept.
+ */
 export function openFile(file: string, readOnly = false): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS, readOnly });
   if (!readOnly) configure(database);
@@ -217,7 +221,10 @@ export function damageOf(database: DatabaseSync): string | undefined {
   }
 }
 
-/** Returns a function that says what happened to an open file or its log, if anything; call it after a transaction. */
+/**
+ * Returns a function that says what happened to an open file or its log, for people; `undefined` if nothing did. It must
+ * be called after a transaction.
+ */
 export function watchFile(file: string): () => string | undefined {
   const names = [file, `${file}-wal`];
   const seen: (string | undefined)[] = [];
@@ -268,7 +275,10 @@ export function clearLog(database: DatabaseSync): boolean | undefined {
   return state && state.busy === 0;
 }
 
-/** Moves the log into the file, and keeps none, unless it is read: one with a log cannot be opened read-only. */
+/**
+ * Moves the log's content into the file, and keeps none from then on, unless the file is being read: a file with a log
+ * cannot be opened where nothing may be written.
+ */
 export function leaveLog(database: DatabaseSync): void {
   atOnce(database, "PRAGMA journal_mode = DELETE");
 }

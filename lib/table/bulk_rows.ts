@@ -206,7 +206,10 @@ function wrongField({ field, detail }: FieldProblem): string {
 const PARTS = 256;
 const FIRST_SLOTS = 16;
 
-/** A set of names that grows without a pause, at 8 octets a name more; one of strings blocks for 0.2 s at a million. */
+/**
+ * A set of names that grows without a pause, with some 8 octets a name besides its own: a set of strings takes several
+ * times as much, and blocks for 0.2 s when it grows to a million.
+ */
 class NameSet {
   /** The names, each with a NUL after it. */
   readonly #names = new ByteBuffer(1024);

@@ -167,7 +167,10 @@ export class ChosenNames {
   }
 }
 
-/** Retries a conditional write until its row has not changed meanwhile: other servers' writes are not queued here. */
+/**
+ * Retries a conditional write until it returns a response: until the row has not changed meanwhile. Writes of this server
+ * are queued, but those of other servers on the same store are not.
+ */
 export async function retried(what: string, attempt: () => Promise<HttpResponse | undefined>): Promise<HttpResponse> {
   for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts++) {
     const response = await attempt();

@@ -106,7 +106,11 @@ async function selection(
   }
 }
 
-/** Whether the client has the table as it is (RFC 9110 §13.1.2). Throws a 412. */
+/**
+ * Whether the client has the table as it is (RFC 9110 §13.1.2).
+ *
+ * @throws {HttpError} 412
+ */
 function isUnchanged({ revision }: Snapshot, { fields, method }: RequestHead, form: ListingForm): boolean {
   const preconditions = readPreconditions(fields);
   return preconditions !== undefined && !preconditionsHold(preconditions, method, revision, tagForm(form));

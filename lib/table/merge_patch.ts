@@ -12,7 +12,12 @@ const ENCODER = new TextEncoder();
 const EMPTY_OBJECT = ENCODER.encode("{}");
 const [OPEN, COMMA, CLOSE, COLON] = ["{", ",", "}", ":"].map((mark) => ENCODER.encode(mark));
 
-/** null removes a member, an object is merged, another value replaces (RFC 7396 §2). `patch` is in its stored form. */
+/**
+ * Applies a merge patch: null removes a member, an object is merged, another value replaces (RFC 7396 §2).
+ *
+ * @param target The text of an object; any other value is replaced.
+ * @param patch The text of an object, as it is stored.
+ */
 export function* mergePatch(target: Uint8Array, patch: Uint8Array): Generator<number, Uint8Array> {
   const changes = new Map<string, Uint8Array>();
   for (const sent = new JsonScanner(patch); yield* nextMember(sent);) {

@@ -39,7 +39,11 @@ export class RowSchema {
     this.#byName = new Map(fields?.map((field) => [field.name, field]));
   }
 
-  /** Parses `type,age:integer`, or `*` for any object. Throws a RangeError for wrong, repeated or too many fields. */
+  /**
+   * Parses `type,age:integer,leg`, or `*` for any JSON object.
+   *
+   * @throws {RangeError} If a field has no name, is repeated or has an unknown type, or if there are too many.
+   */
   static parse(text: string): RowSchema {
     if (text.trim() === "*") return new RowSchema(undefined);
     const fields = text.split(",").map((part) => parseField(part.trim()));

@@ -48,7 +48,11 @@ export class SentRow implements NewRow {
   }
 }
 
-/** The row of a stored value. Throws a 413 if it is longer than it may be sent: nobody could write it back. */
+/**
+ * Returns the row with this value, which is in the form in which it is stored.
+ *
+ * @throws {HttpError} 413 if the row is longer than it may be sent: nobody could write back what they read.
+ */
 export function rowOf(name: string, value: Uint8Array, maxBytes: number): NewRow {
   const quoted = JSON.stringify(name);
   const before = ENCODER.encode(`{${quoted}:`);
@@ -255,13 +259,19 @@ function tooMany(members: number): TextProblem {
   return { field: "*", detail: `has at most ${MAX_ROW_MEMBERS} members and elements, saw ${members}` };
 }
 
-/** The problem of a row with more members than are worth listing: JSON.parse would block others on its names. */
+/**
+ * Returns the problem of a row with more members and elements than are worth listing: JSON.parse would block other
+ * clients on tens of thousands of names.
+ */
 export function tooManyFor(schema: RowSchema, members: number): TextProblem | undefined {
   if (schema.fields === undefined || members <= MAX_ROW_FIELDS + MAX_PROBLEM_ERRORS) return undefined;
   return { field: "*", detail: `has the fields ${schema}, saw ${members} members and elements` };
 }
 
-/** A scanner of content, which must be UTF-8; a byte order mark before it may be ignored (RFC 8259 §8.1). */
+/**
+ * Returns a scanner at the start of the content's JSON text, which must be UTF-8. A parser may ignore a byte order mark
+ * instead of treating it as an error (RFC 8259 §8.1).
+ */
 export function scannerOf(content: Uint8Array): JsonScanner {
   if (!isUtf8(content)) throw new HttpError(400, "The content is not UTF-8", { rule: "RFC 8259 §8.1" });
   const scanner = new JsonScanner(content);
@@ -269,7 +279,10 @@ export function scannerOf(content: Uint8Array): JsonScanner {
   return scanner;
 }
 
-/** With the parser's own message if the content is short: on long content the parser would block other clients. */
+/**
+ * Creates the error for content that is not JSON from this octet on: with the parser's own message if it is short. On
+ * long content the parser would block other clients.
+ */
 export function notJson(content: Uint8Array, octet: number, what = "The content"): HttpError {
   let detail = `${what} is not JSON: unexpected octet or end at ${octet}`;
   if (content.length <= JSON_PIECE_BYTES) {

@@ -187,6 +187,7 @@ class RowCutter {
     if (this.#depth > 0) this.#add(octets.subarray(start));
   }
 
+  /** Handles an octet outside of the objects. */
   #between(octet: number): void {
     if (octet === LF) this.#lineEnded = true;
     if (isBlank(octet)) return;

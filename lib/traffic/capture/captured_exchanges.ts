@@ -75,7 +75,12 @@ export class CapturedExchanges {
   /** Whether all messages so far are complete and valid. */
   valid = true;
 
-  /** Explains with this layout; `tcp` grows later, `members` returns the first members of each line of JSON. */
+  /**
+   * Explains with this layout.
+   *
+   * @param tcp Facts on the connection, which grow later.
+   * @param members Returns the first members of each line of JSON.
+   */
   constructor(options: CapturedExchangesOptions, tcp = NO_FACTS, members: () => object = () => ({})) {
     this.#options = options;
     this.#tcp = tcp;

@@ -23,7 +23,10 @@ export class ExplainedConnection {
   #skipped = 0;
   #missing = 0;
   #ends: string[] = [];
-  /** Events that came while it waits, and their octets: as text, short messages take more memory, long ones less. */
+  /**
+   * Events that came while it waits, and their octets: as text, small messages take more memory than that, and long
+   * ones less.
+   */
   #events: (CaptureEvent | Acknowledged)[] = [];
   #lengths: number[] = [];
   #octets = new ByteBuffer(0);

@@ -192,7 +192,11 @@ interface CaptureEnd {
   readonly notes: readonly string[];
 }
 
-/** Yields the events of a capture in order; their octets stay unchanged. Throws a {@linkcode CaptureError}. */
+/**
+ * Yields the events of a capture in order. Their octets stay unchanged.
+ *
+ * @throws {CaptureError} If the file is no capture.
+ */
 export async function* captureEvents(
   source: Source,
   options: CaptureReaderOptions = {},

@@ -1,4 +1,7 @@
-/** Orders one direction's octets: late, repeated, overlapping and missing segments (RFC 9293 §3.4, §3.10). */
+/**
+ * Puts the octets of one direction of a TCP connection in order: late, repeated, overlapping and missing segments
+ * (RFC 9293 §3.4, §3.10).
+ */
 
 import { MAX_REASSEMBLED_DIRECTION_BYTES } from "../../limits.ts";
 

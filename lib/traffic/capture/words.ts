@@ -39,7 +39,11 @@ export function startDate(start = NaN): Date | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
-/** Returns when a capture began, and how much it has; `soFar` if there may be more. */
+/**
+ * Returns when a capture began, and how much it has.
+ *
+ * @param soFar Whether there may be more.
+ */
 export function summaryText({ start = NaN, packets, connections }: CaptureCounts, soFar: boolean): string {
   const counts = `${counted(packets, "packet")}, ${counted(connections, "connection")}${soFar ? " so far" : ""}`;
   const date = startDate(start);

@@ -27,7 +27,10 @@ const LINKTYPE_RAW = 101;
 const ENCODER = new TextEncoder();
 const MADE_UP = "made up: only the kernel sees it";
 
-/** A section by this program, and an interface for each name, or one without; their times are microseconds. */
+/**
+ * The blocks that a recording starts with: a section by this program, with an interface for each of these names, or one
+ * without a name. Their times are microseconds.
+ */
 export function recordingStart(program: string, interfaces: readonly string[] = [""]): Uint8Array {
   const blocks = new ByteBuffer(256);
   const section = new DataView(new ArrayBuffer(16));
@@ -44,7 +47,12 @@ export function recordingStart(program: string, interfaces: readonly string[] = 
   return blocks.view();
 }
 
-/** A block with a packet, at a time in microseconds since 1970, of an interface by its number, from 0. */
+/**
+ * A block with a packet.
+ *
+ * @param time When it was, in microseconds since 1970.
+ * @param from The number of its interface, from 0.
+ */
 export function packetBlock(time: number, packet: Uint8Array, comment: string, from: number): Uint8Array {
   const header = new DataView(new ArrayBuffer(20));
   header.setUint32(0, from, true);

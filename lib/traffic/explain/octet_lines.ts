@@ -16,7 +16,11 @@ interface Wrapped {
   readonly octets: number;
 }
 
-/** Fills at most so many lines with units; `isBroken` if a line end in the text also ends a line. */
+/**
+ * Fills lines with units, at most so many.
+ *
+ * @param isBroken Whether a line end in the text also ends a line.
+ */
 export function wrapUnits(all: readonly string[], width: number, most = Infinity, isBroken = true): Wrapped {
   const lines: string[] = [];
   let line = "";
@@ -98,7 +102,10 @@ function hexLines(octets: string, perLine: number, most: number): Wrapped {
   return { lines, octets: Math.min(at, octets.length) };
 }
 
-/** Octets as one escaped line, cut to those around one of them, and the columns before a caret under it. */
+/**
+ * Returns a line of escaped octets, and the number of columns before a caret under one of them. Of a long line only
+ * the octets around that one are kept.
+ */
 export function aroundCaret(octets: string, at: number, width: number): { shown: string; caret: number } {
   const all = units(octets);
   let end = 0;

@@ -145,7 +145,10 @@ export class Replayer {
     this.#news = Promise.withResolvers<void>();
   }
 
-  /** Waits for the answers complete at this point; not long for 100 (Continue), which a server may leave out. */
+  /**
+   * Waits for the answers that were complete at this point of the recording; not long for 100 (Continue), which a server
+   * may leave out.
+   */
   async #answers(): Promise<void> {
     const { timeoutMs } = this.#options;
     const start = performance.now();

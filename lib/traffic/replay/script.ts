@@ -1,4 +1,7 @@
-/** Turns a recording into a script: which connections carry HTTP, and the client's steps with their pauses. */
+/**
+ * Turns a recording into a script: finds the connections that carry HTTP, then the client's steps in recorded order, and
+ * the pauses before them.
+ */
 
 import { Beginning, type Direction } from "../../exchange.ts";
 import { MAX_REPLAYED_CONNECTIONS } from "../../limits.ts";
@@ -86,6 +89,7 @@ export type Step =
 /** Turns a recording into steps. Memory grows only with the connections that are open in it. */
 export class Script {
   readonly #dialogues = new Map<number, Dialogue>();
+  /** Connections of which not all requests are in the recording. */
   readonly #incomplete: ReadonlySet<number>;
   /** When the last response was complete or the last write was made, in the recording; at first there is none. */
   #cause = Infinity;
