@@ -78,12 +78,7 @@ export interface Source {
   read(buffer: Uint8Array): Promise<number | null>;
 }
 
-/**
- * Reads all bytes of a source.
- *
- * @param expected How many there may be; devices and pipes have no size.
- * @throws {RangeError} If there are more than `most` bytes.
- */
+/** Reads all bytes, of which devices do not say how many. Throws a RangeError if there are more than `most`. */
 export async function readAtMost(source: Source, most: number, expected = 0): Promise<Uint8Array> {
   const bytes = expected > most ? undefined : await readStart(source, most + 1, expected + 1);
   if (bytes === undefined || bytes.length > most) throw new RangeError(`More than ${most} bytes`);
@@ -204,11 +199,7 @@ export function octetString(bytes: Uint8Array, start = 0, end: number = bytes.le
 const UTF8_OCTETS =
   /[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|[\x80-\xff]/g;
 
-/**
- * Decodes octets, one character each, as UTF-8.
- *
- * @param other Returns what stands for an octet that is not UTF-8; without it, invalid sequences become U+FFFD.
- */
+/** Decodes octets, one character each, as UTF-8; `other` returns what stands for one that is not, by default U+FFFD. */
 export function octetsToText(octets: string, other?: (octet: number) => string): string {
   // deno-lint-ignore no-control-regex -- most text is ASCII
   if (/^[\x00-\x7f]*$/.test(octets)) return octets;

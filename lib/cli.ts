@@ -117,11 +117,7 @@ export type Invocation =
   | { readonly kind: "explain"; readonly options: ExplainOptions; readonly files: FileNeeds }
   | { readonly kind: "replay"; readonly options: ReplayOptions; readonly files: FileNeeds };
 
-/**
- * Parses the program's arguments.
- *
- * @throws {UsageError} If they are invalid.
- */
+/** Parses the program's arguments. Throws a {@linkcode UsageError} if they are invalid. */
 export function parseCommandLine(args: readonly string[]): Invocation {
   // Octets of an argument that are not UTF-8 have become this character before the program starts.
   const damaged = args.find((arg) => arg.includes("\ufffd"));
@@ -169,9 +165,9 @@ function parsed<Table extends FlagTable>(
   return flags.help ? { kind: "text", text: helpOf(command) } : read(flags);
 }
 
-function onlyOne(expected: string, positionals: readonly string[], none = '""'): string {
+function onlyFile(expected: string, positionals: readonly string[]): string {
   if (positionals.length === 1) return positionals[0];
-  throw new UsageError(`${expected}, saw ${positionals.length === 0 ? none : quote(positionals.join(" "))}`);
+  throw new UsageError(`${expected}, saw ${quote(positionals.join(" "))}`);
 }
 
 function serveCommand({ options, positionals, given, files }: Parsed<typeof SERVE_FLAGS>): Invocation {
@@ -226,9 +222,11 @@ function pageChoice(
 }
 
 function relayCommand({ options, positionals, given, files }: Parsed<typeof RELAY_FLAGS>): Invocation {
-  const expected = "relay takes the address of one server, such as https://api.example.com";
-  const address = onlyOne(expected, positionals, "none");
-  const endpoint = serverAddress(address, "relay", "clients send their own", "relay");
+  if (positionals.length !== 1) {
+    const seen = positionals.length === 0 ? "none" : quote(positionals.join(" "));
+    throw new UsageError(`relay takes the address of one server, such as https://api.example.com, saw ${seen}`);
+  }
+  const endpoint = serverAddress(positionals[0], "relay", "clients send their own", "relay");
   const answerMs = given.has("timeout") ? options.timeoutMs : undefined;
   return { kind: "relay", options: { ...options, ...listeningOptions(options, given), endpoint, answerMs }, files };
 }
@@ -239,7 +237,7 @@ function explainCommand({ options, positionals }: Parsed<typeof EXPLAIN_FLAGS>):
     throw new UsageError(`--page and --${options.list ? "list" : "json"} cannot be used together`);
   }
   const page = pageChoice(options);
-  const file = onlyOne("explain takes one file, or - for the input", positionals);
+  const file = onlyFile("explain takes one file, or - for the input", positionals);
   return {
     kind: "explain",
     options: { ...options, file, page },
@@ -248,7 +246,7 @@ function explainCommand({ options, positionals }: Parsed<typeof EXPLAIN_FLAGS>):
 }
 
 function replayCommand({ options, positionals, files }: Parsed<typeof REPLAY_FLAGS>): Invocation {
-  const file = onlyOne("replay takes one file", positionals);
+  const file = onlyFile("replay takes one file", positionals);
   return { kind: "replay", options: { ...options, file }, files: { ...files, read: [file, ...files.read] } };
 }
 

@@ -1,6 +1,5 @@
 /**
- * The codec's door: everything that `serve` and `connect` use of HTTP/1.1 messages. The files behind it, in `http/`,
- * are pure: octets in, events out, and back.
+ * The codec's door: HTTP/1.1 messages. The files behind it, in `http/`, are pure: octets in, events out, and back.
  *
  * @module
  */

@@ -222,11 +222,7 @@ export class Page implements OpenPage {
   readonly #ending = new Map<number, { readonly event: Closed; readonly timer: ReturnType<typeof setTimeout> }>();
   readonly #timer: ReturnType<typeof setInterval>;
 
-  /**
-   * Opens the page on loopback.
-   *
-   * @throws {Failure} If its port is taken.
-   */
+  /** Opens the page on loopback. Throws a {@linkcode Failure} if its port is taken. */
   constructor(options: PageOptions) {
     const { endpoint, history, messageLimits, failed, table, words } = options;
     const relay = options.relayTo && authorityOf(options.relayTo);

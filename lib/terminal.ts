@@ -146,11 +146,7 @@ export function wrapWords(words: readonly string[], width: number): string[] {
 /** A command line at the end of a message, which is copied as a whole. */
 const COMMAND = /: (?=(?:deno run|wiretable|openssl) [^]*$)/;
 
-/**
- * Wraps a message for a terminal between words. A command line at its end starts on a line of its own, not wrapped.
- *
- * @param width The width of the terminal; without it, the message is one line.
- */
+/** Wraps a message between words, but for a command line at its end; without a width, it is one line. */
 export function wrapMessage(text: string, width = Infinity): string {
   // A stack trace has lines of its own.
   if (width === Infinity || text.includes("\n")) return text;

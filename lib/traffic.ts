@@ -53,10 +53,5 @@ export interface EventCounter {
   events: number;
 }
 
-/**
- * Receives events in the order of their end.
- *
- * If it returns a counter, further reads and writes of the connection are only counted there, and only its end is
- * reported.
- */
+/** Receives events in the order of their end. Once it returns a counter, reads and writes are only counted there. */
 export type TrafficListener = (event: TrafficEvent) => EventCounter | void;

@@ -73,11 +73,7 @@ export function parseAddress(given: string, port?: number): Address {
   return { secure, host, port: Number(url.port) || impliedPort, userPass };
 }
 
-/**
- * Parses the address of a server alone, which `what` takes without credentials for a reason, and without a path.
- *
- * @param typed What stands before the address if the error says what to type.
- */
+/** Parses the address of a server alone: `what` takes no credentials, because of `why`; a hint begins with `typed`. */
 export function serverAddress(text: string, what: string, why: string, typed?: string): Endpoint {
   const [, scheme, host] = /^([a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)/i.exec(text)!;
   const address = `${scheme ?? ""}${host}`;

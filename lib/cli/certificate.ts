@@ -25,11 +25,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/s;
 /** The two forms of an encrypted key: PKCS #8, and the older one with a header. */
 const ENCRYPTED = /^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m;
 
-/**
- * Checks a certificate and its key. Returns why clients will refuse the certificate, one line for each reason.
- *
- * @throws {Failure} If a file has other content, or if certificate and key do not match.
- */
+/** Returns why clients will refuse a certificate, in lines. Throws a {@linkcode Failure} if it is none with this key. */
 export function checkIdentity({ cert, key }: Identity, files: IdentityFiles, now: number = Date.now()): string[] {
   const { certFile, keyFile, prefix = "" } = files;
   const certFlag = `--${prefix}cert`;

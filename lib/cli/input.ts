@@ -89,8 +89,8 @@ interface Found {
 }
 
 /**
- * Yields the octets of a source, expanded if they are gzip; else only the first. A few may expand to gigabytes, so 16 KiB
- * are expanded at a time. (DecompressionStream expands all of a chunk at once, and ends at a second member.)
+ * Yields the octets of a source, expanded if they are gzip, else only the first. A few may expand to gigabytes, so they
+ * are expanded 16 KiB at a time. (DecompressionStream expands all of a chunk at once, and ends at a second member.)
  */
 async function* expanded(source: Source, found: Found): AsyncGenerator<Uint8Array, void> {
   let piece = await readStart(source, GZIP_MAGIC.length / 2);

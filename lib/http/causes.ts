@@ -27,11 +27,9 @@ interface Cause {
   readonly status: number;
   /** The section of the specification that the message breaks. */
   readonly rule: string;
-  /** What the specification says of a request. */
+  /** What the specification says of a request, and of a response. */
   readonly request: Degree;
-  /** What it says of a response. */
   readonly response: Degree;
-  /** How to put it right. */
   readonly fix: string;
 }
 

@@ -1,10 +1,8 @@
 /**
  * Octets in, events out: the incremental decoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
  *
- * It does no I/O. {@linkcode Decoder.receive} takes octets in pieces of any size, {@linkcode Decoder.next} returns one
- * event at a time. An event, "more octets are needed" and an error are three distinct results: an object, `undefined`,
- * and a thrown {@linkcode HttpError}. After an error the decoder stays failed, because the end of a broken message is
- * unknown.
+ * It does no I/O. An event, "more octets are needed" and an error are three distinct results: an object, `undefined`,
+ * and a thrown {@linkcode HttpError}, after which it stays failed: the end of a broken message is unknown.
  */
 
 import { NO_BYTES, octetString } from "../bytes.ts";
@@ -18,7 +16,6 @@ import { MORE, scanLineEnd } from "./scan.ts";
 import { parseTarget, StartLine } from "./start_line.ts";
 import type { MessageLimits } from "../limits.ts";
 
-/** What the decoder expects next. */
 type Phase =
   | "start" // a start line, after at most one empty line
   | "head" // the field lines of a head whose start line was read
@@ -164,10 +161,8 @@ export class Decoder {
   }
 
   /**
-   * Returns the next event, or `undefined` if more octets are needed.
-   *
-   * @throws {HttpError} If the octets break a rule or a limit: with the status to answer (502 for a response), the rule,
-   * and the offset in octets from the message's first. Every later call throws the same error.
+   * Returns the next event, or `undefined` if more octets are needed. Throws an {@linkcode HttpError} with the status to
+   * answer (502 for a response), the rule, and the offset from the message's first octet; each later call does, too.
    */
   next(): HttpEvent | undefined {
     if (this.#failure) throw this.#failure;

@@ -75,11 +75,7 @@ export class Encoder {
     this.#buffer.clear(KEPT_BYTES);
   }
 
-  /**
-   * Encodes a request with its content, framed by Content-Length.
-   *
-   * @throws {TypeError} If method, target or a field line is invalid.
-   */
+  /** Encodes a request, framed by Content-Length. Throws a TypeError if method, target or a field line is invalid. */
   request(request: HttpRequest): void {
     const { method, target, fields, content } = request;
     if (!isToken(method)) throw new TypeError(`Not a method: ${JSON.stringify(method)}`);

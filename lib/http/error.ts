@@ -62,15 +62,9 @@ export interface FieldProblem {
 }
 
 /** Optional properties of an {@linkcode HttpError}. */
-export type HttpErrorOptions = Partial<
-  Pick<HttpError, "fault" | "seen" | "rule" | "offset" | "errors" | "maxRows" | "fields">
->;
+export type HttpErrorOptions = Partial<Omit<HttpError, keyof Error | "status" | "rowFields">>;
 
-/**
- * An HTTP error: the message breaks a rule, or the request cannot be fulfilled.
- *
- * The error's message says what was seen and what is allowed.
- */
+/** A message breaks a rule, or a request cannot be fulfilled: the text says what was seen and what is allowed. */
 export class HttpError extends Error {
   /** The name of this error class. */
   override name = "HttpError";

@@ -112,10 +112,8 @@ export interface SectionLimits {
 }
 
 /**
- * Reads `*( field-line CRLF ) CRLF` (RFC 9112 §2.1, §5), incrementally.
- *
- * Only an incomplete line is read again, so a section that arrives octet by octet costs at most the square of its
- * longest line.
+ * Reads `*( field-line CRLF ) CRLF` (RFC 9112 §2.1, §5). Only an incomplete line is read again, so a section that comes
+ * octet by octet costs at most the square of its longest line.
  */
 export class FieldSection {
   /** As in {@linkcode Fields}, counted from the section's start. */
@@ -197,12 +195,7 @@ export class FieldSection {
     return MORE;
   }
 
-  /**
-   * Continues the value of the last field with a line.
-   *
-   * Refused is what has a second reading: a folded framing field, and a line that others take for a framing field or for
-   * the end of the section.
-   */
+  /** Continues the last value, unless that has a second reading: as a framing field, or as the section's end. */
   #fold(buffer: Uint8Array, start: number, from: number, to: number): void {
     const [nameStart, nameEnd] = this.#spans.slice(-4);
     const line = trimBlanks(octetString(buffer, from, to));

@@ -137,20 +137,9 @@ export interface Requester {
 
 /** Answers the requests of a server, and formats its errors. */
 export interface Service {
-  /**
-   * Refuses a request that is invalid whatever its content is. Called before 100 (Continue) is sent.
-   *
-   * @throws {HttpError}
-   */
+  /** Refuses what is invalid whatever its content is, with an {@linkcode HttpError}: called before 100 (Continue). */
   precheck(request: RequestHead): void;
-  /**
-   * Answers a request.
-   *
-   * The content's octets are valid until the response is returned or resolved.
-   *
-   * @throws {HttpError} Thrown or rejected, it becomes {@linkcode Service.errorResponse}; any other error becomes a
-   * 500.
-   */
+  /** Answers a request; its content is valid until then. An {@linkcode HttpError} becomes the answer, another a 500. */
   answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse>;
   /** Returns the response for an error, an invalid message or a request that failed; by default a problem document. */
   errorResponse?(error: HttpError): HttpResponse;

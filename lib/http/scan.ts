@@ -1,7 +1,5 @@
 /**
- * What the scanners of start lines, field lines and chunk lines share.
- *
- * A scanner reads one element from `start`, never past `stop`, and returns where the element ends,
+ * What the scanners of lines share. Each reads one element from `start`, never past `stop`, and returns where it ends,
  * or {@linkcode MORE}, or throws an `HttpError` whose offset is an index of the buffer.
  */
 
@@ -20,12 +18,7 @@ export function nameOctet(octet: number): string {
   return OCTET_NAMES[octet] ?? `0x${octet.toString(16).padStart(2, "0")}`;
 }
 
-/**
- * Expects CR LF at the index: nobody may send a bare CR or LF (RFC 9112 §2.2).
- *
- * @param before What precedes it, for the error.
- * @param fault The cause if neither CR nor LF stands there; `bareLf` if an LF does.
- */
+/** Expects CR LF (RFC 9112 §2.2) after `before`; the cause is `fault` if neither is there, `bareLf` if an LF is. */
 export function scanLineEnd(
   buffer: Uint8Array,
   at: number,

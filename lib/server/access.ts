@@ -65,11 +65,7 @@ export class Access implements Service {
     this.#tokens = tokens;
   }
 
-  /**
-   * Refuses a request for another host or without the token; then as the service's `precheck`.
-   *
-   * @throws {HttpError} 421 or 401, or an error of the service.
-   */
+  /** As the service's `precheck`, but refuses requests for other hosts (421) and without the token (401). */
   precheck(request: RequestHead): void {
     if (!this.#admitPreflight(request)) this.#service.precheck(request);
   }

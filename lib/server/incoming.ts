@@ -55,11 +55,7 @@ export class Incoming {
     this.#decoder?.close();
   }
 
-  /**
-   * Decodes until a request is complete.
-   *
-   * @throws {HttpError} If the request breaks a rule or a limit, or is refused whatever its content is.
-   */
+  /** Decodes until a request is complete. Throws an {@linkcode HttpError} if it is broken, too long, or refused. */
   next(): Progress {
     const decoder = this.#decoder;
     if (decoder === undefined) return this.#hasEnded ? "closed" : "more";

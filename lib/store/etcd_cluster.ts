@@ -143,11 +143,7 @@ export function numberOf(base: string): number {
   throw new EtcdError("unavailable", `the key meta holds ${JSON.stringify(text)}: expected a number`, false);
 }
 
-/**
- * Converts an error of etcd for clients of the table, without the address of the cluster. Others stay as they are.
- *
- * @param unknown Whether it concerns a write that may have been done.
- */
+/** Converts an error of etcd for clients, without the cluster's address; `unknown` if a write may have been done. */
 export function clusterError(error: unknown, unknown = false, rows = 1): Error {
   if (!(error instanceof EtcdError)) return error as Error;
   const { fault } = error;

@@ -109,11 +109,7 @@ export class SnapshotPool {
     private readonly note: (line: string) => void = () => {},
   ) {}
 
-  /**
-   * Returns the table as of now.
-   *
-   * @param revision The revision that the caller has just read: a transaction that reads it is shared.
-   */
+  /** The table at a revision that the caller has just read: a transaction that reads it is shared. */
   snapshot(revision: number, ended?: () => void): Snapshot {
     const transaction = this.#open.get(revision) ?? this.#begin();
     const { readers, state } = transaction;

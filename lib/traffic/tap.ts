@@ -22,12 +22,7 @@ export function tappedListener(
   });
 }
 
-/**
- * Taps a connection, of which one read and one write at a time are reported: the methods that do that take the place of
- * its own.
- *
- * @param end The end of it that this program holds.
- */
+/** Taps a connection at the end that this program holds: takes the place of the methods that read and write. */
 export function tapped(
   conn: Socket,
   end: End,

@@ -28,11 +28,7 @@ export class History {
   /** Called after each event. */
   onMore: () => void = () => {};
 
-  /**
-   * Keeps at most so many events, and so many octets and characters that describe them.
-   *
-   * @param forget Receives each entry that is given up.
-   */
+  /** Keeps so many events, and octets and characters that describe them; `forget` receives what is given up. */
   constructor(
     maxEvents: number = PAGE_HISTORY_EVENTS,
     maxBytes: number = PAGE_HISTORY_BYTES,

@@ -55,11 +55,7 @@ export interface PageSource {
   message(range: MessageRange): unknown;
   /** Finds text in octets, see {@linkcode History.find}. */
   find(text: string): Promise<readonly string[]>;
-  /**
-   * Executes a command, until the signal is aborted: its client has left. Returns what to show.
-   *
-   * @throws {HttpError} 422 if it is none.
-   */
+  /** Executes a command until the signal is aborted: its client has left. Returns what to show, or throws a 422. */
   command(line: string, signal: AbortSignal): Promise<string>;
 }
 
