@@ -32,10 +32,7 @@ export function defaultPort(secure: boolean): number {
   return secure ? 443 : 80;
 }
 
-/**
- * Returns the authority of an endpoint, as in Host: the scheme's default port is omitted (RFC 9110 §7.2), and a zone,
- * which means something on this machine only (RFC 6874 §4).
- */
+/** The authority of an endpoint, without its scheme's port (RFC 9110 §7.2) or a zone, which is local (RFC 6874 §4). */
 export function authorityOf({ secure, host, port }: Endpoint): string {
   const name = bracketed(withoutZone(host));
   return port === defaultPort(secure) ? name : `${name}:${port}`;

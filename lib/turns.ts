@@ -31,7 +31,6 @@ export class FairTurns {
   /** When the current turn began, in milliseconds; `undefined` if the event loop is not busy. */
   #since: number | undefined;
   readonly #waiting: (() => void)[] = [];
-  /** Whether the next caller is already scheduled. */
   #scheduled = false;
 
   /** Creates the queue with a clock in milliseconds. */

@@ -63,7 +63,6 @@ export class ContentDecoder {
 class Stage {
   state: DecodingState = "going";
   readonly #name: string;
-  /** Created for the first octet. */
   #stream: Stream | undefined;
   #length = 0;
   #hasEnded = false;
