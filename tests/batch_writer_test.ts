@@ -65,6 +65,16 @@ Deno.test("messages for a slow output are limited, and omitted ones are counted"
   assert(sink.text.endsWith("slow\nnext\n"));
 });
 
+Deno.test("a message may fill the buffer, of three bytes a character, and not one more", async () => {
+  for (const [letters, isPrinted] of [[3, true], [4, false]] as const) {
+    const sink = new Collector();
+    const writer = new BatchWriter(sink, { maxBytes: 3 * 5 + 6 });
+    writer.print("핑핑", new Uint8Array(6).fill(0x61), "x".repeat(letters));
+    await writer.flush();
+    assert.equal(sink.text !== "", isPrinted);
+  }
+});
+
 Deno.test("a broken output is not written to again", async () => {
   let writes = 0;
   const writer = new BatchWriter({

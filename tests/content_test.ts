@@ -203,6 +203,15 @@ for (const [type, content, expected] of texts) {
   });
 }
 
+Deno.test("a character that is in two pieces of text in another charset is shown", async () => {
+  // One octet before characters of two each: wherever a long text is cut for the display, one of them is too.
+  const octets = Uint8Array.from({ length: 80_001 }, (_, i) => i === 0 ? 0x78 : [0xc7, 0xce][(i - 1) % 2]);
+  assert.equal(
+    await shown([octets], { type: "text/plain; charset=euc-kr" }),
+    `x${"핑".repeat(40_000)}\n(decoded for display: charset euc-kr)\n`,
+  );
+});
+
 Deno.test("content is escaped and written in small pieces, coded or not", async () => {
   const escapes = new Uint8Array(MAX_HELD_CONTENT_OCTETS + 1).fill(0x1b);
   const decoded = new Uint8Array(MAX_DECODED_SHOWN_BYTES + 1).fill(0x1b);

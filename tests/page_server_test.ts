@@ -283,6 +283,36 @@ Deno.test("a response is explained without the limits on requests", async () => 
   await page.close();
 });
 
+Deno.test("a finding is shown with the request that it is in, and with no other", async () => {
+  const page = pageOf();
+  const { port, search } = new URL(page.url);
+  const request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  const response = "HTTP/1.1 204 No Content\r\n\r\n";
+  for (const connection of [1, 2]) {
+    const seen = { end: "server", connection, time: 1 } as const;
+    page.receive({ kind: "opened", secure: false, ...ADDRESSES, ...seen });
+    for (let i = 0; i < 2; i++) {
+      page.receive({ kind: "read", bytes: wireOctets(request), ...seen });
+      page.receive({ kind: "write", bytes: wireOctets(response), ...seen });
+    }
+  }
+  page.find(1, request.length - 1, { text: "at the end of the first" });
+  page.find(1, request.length, { text: "at the start of the second" });
+  await toldTo(page, ({ kind, connection }) => kind === "write" && connection === 2);
+  const found = async (connection: number, direction: string, from: number, to: number) => {
+    const query = `${search}&connection=${connection}&direction=${direction}&method=GET&from=${from}&to=${to}`;
+    const { content } = await exchange(Number(port), `GET /live/message${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}`);
+    const findings: { text: string }[] = JSON.parse(content).findings;
+    return findings.map(({ text }) => text).filter((text) => text.startsWith("at the "));
+  };
+  const { length } = request;
+  assert.deepEqual(await found(1, "request", 0, length), ["at the end of the first"]);
+  assert.deepEqual(await found(1, "request", length, 2 * length), ["at the start of the second"]);
+  assert.deepEqual(await found(1, "response", 0, response.length), []);
+  assert.deepEqual(await found(2, "request", 0, length), []);
+  await page.close();
+});
+
 /** What a page that follows is told until an event satisfies a condition: the text, and the events. */
 async function toldTo(
   page: OpenPage,

@@ -165,7 +165,7 @@ signalTest("https to the server, and with clients, and every octet through both"
     ["--allow-net", read],
   );
   assert.deepEqual([code, stdout], [0, '{"Momo":{"type":"cat","age":"3","leg":"4"}}']);
-  assert.match(relay.output, new RegExp(`Host: localhost:${relay.port} -> localhost:${server.port}\r\n`));
+  await relay.printed(`Host: localhost:${relay.port} -> localhost:${server.port}\r\n`);
   const plain = await relayTo(`https://localhost:${server.port}`, []);
   const answer = await exchange(plain, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
   assert.match(answer, /^HTTP\/1\.1 502 Bad Gateway\r\n[^]*certificate is not signed by a trusted authority/);

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { ClientError, Session, TimeoutError } from "../../lib/client.ts";
 import type { RawView } from "../../lib/client/raw.ts";
 import { parseRawSteps } from "../../lib/client/raw.ts";
@@ -107,6 +109,33 @@ Deno.test("an incomplete response is reported", async () => {
       /^The response is not valid HTTP: The connection ended in the middle of the content: \d more octets? w\w+ announced/,
   });
 });
+
+const resets: [answer: string, expected: RegExp][] = [
+  ["", /^The server closed the connection without a response, so what it did with the request is not known: RST$/],
+  ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", /^The connection broke in the middle of the response: RST$/],
+];
+for (const [answer, expected] of resets) {
+  Deno.test(`a connection that is reset after ${answer.length} octets of a response`, async () => {
+    const accepted = Promise.withResolvers<Socket>();
+    const listener = createServer(accepted.resolve).listen(0, "127.0.0.1");
+    await once(listener, "listening");
+    using session = sessionWith((listener.address() as AddressInfo).port);
+    await assert.rejects(async () => {
+      const events = session.exchange(request());
+      let next = events.next();
+      const socket = await accepted.promise;
+      await once(socket, "data");
+      if (answer === "") socket.resetAndDestroy();
+      else socket.write(answer);
+      for (let event = await next; !event.done; event = await next) {
+        next = events.next();
+        if (event.value.kind === "content") socket.resetAndDestroy();
+      }
+    }, { name: "ClientError", message: expected });
+    listener.close();
+    await once(listener, "close");
+  });
+}
 
 Deno.test("a server that does not respond causes a timeout", async () => {
   await using server = new ScriptedServer(["silence", "silence"]);

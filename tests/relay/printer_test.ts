@@ -114,6 +114,38 @@ for (const terminal of [false, true]) {
   });
 }
 
+Deno.test("a changed Host is shown where it stands, in each request of a connection", async () => {
+  let printed = "";
+  const writer = new BatchWriter({
+    write: (bytes) => {
+      printed += new TextDecoder().decode(bytes);
+      return Promise.resolve(bytes.length);
+    },
+  });
+  const { observer } = new Printer(writer, {
+    secure: false,
+    verbose: false,
+    terminal: false,
+    showCredentials: false,
+    explanation: () => "",
+    fault: () => "",
+  });
+  const pairing = new Pairing((event) => observer.exchange?.(1, event));
+  observer.opened?.(1, "127.0.0.1:5");
+  let sent = 0;
+  for (const target of ["/", "/second"]) {
+    const request = `GET ${target} HTTP/1.1\r\nHost: localhost:9997\r\nAccept: */*\r\n\r\n`;
+    observer.changed?.(1, { ...CHANGE, start: sent + request.indexOf(CHANGE.from) });
+    pairing.octets("request", wireOctets(request));
+    pairing.octets("response", wireOctets("HTTP/1.1 204 No Content\r\n\r\n"));
+    sent += request.length;
+  }
+  await writer.flush();
+  const heads = [...printed.matchAll(/GET [^]*?\r?\n\r?\n/g)].map(([head]) => head.replaceAll("\r\n", "\n"));
+  const host = "Host: localhost:9997 -> api.example\nAccept: */*\n\n";
+  assert.deepEqual(heads, [`GET / HTTP/1.1\n${host}`, `GET /second HTTP/1.1\n${host}`]);
+});
+
 const targets: [showCredentials: boolean | undefined, shown: string][] = [
   [undefined, "//user:(6 octets)@host/a"],
   [false, "//user:(6 octets)@host/a"],

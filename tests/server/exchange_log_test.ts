@@ -144,6 +144,8 @@ const errors: [what: string, octets: string, expected: object][] = [
   ["of the version", "GET /a HTTP/2.0\r\n\r\n", { method: "GET", target: "/a", status: 505 }],
   ["of the line's end", "GET /a HTTP/1.1\nHost: a\n\n", { method: "GET", target: "/a", status: 400 }],
   ["in the target", "GET /a%zz HTTP/1.1\r\nHost: a\r\n\r\n", { status: 400 }],
+  ["in the method", "G@T /a HTTP/1.1\r\nHost: a\r\n\r\n", { status: 400 }],
+  ["right behind the target", "GET /a%2 HTTP/1.1\r\nHost: a\r\n\r\n", { method: "GET", target: "/a%2", status: 400 }],
   ["in the request line", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", { status: 400, rule: "RFC 9112 §2.3" }],
   ["about the content", `${PUT}Content-Length: 9999999\r\n\r\nab`, {
     method: "PUT",

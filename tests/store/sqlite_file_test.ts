@@ -10,6 +10,7 @@ import {
   realPath,
   sizeOf,
   storeError,
+  unlockFile,
   watchFile,
 } from "../../lib/store/sqlite_file.ts";
 import { StoreError } from "../../lib/store.ts";
@@ -141,6 +142,21 @@ Deno.test("a file system that cannot lock is named in one line, and the file is 
   } finally {
     Deno.FsFile.prototype.tryLock = tryLock;
   }
+});
+
+Deno.test("a lock is given back even while another process holds a copy of its descriptor", async () => {
+  using folder = new TempFolder();
+  const lock = await lockFile(folder.file());
+  const { close } = Deno.FsFile.prototype;
+  try {
+    // As the copy does, the descriptor stays open.
+    Deno.FsFile.prototype.close = () => {};
+    await unlockFile(lock);
+  } finally {
+    Deno.FsFile.prototype.close = close;
+  }
+  await unlockFile(await lockFile(folder.file()));
+  lock.close();
 });
 
 Deno.test("a file's path is the same whether it exists or not, and whatever leads to it", async () => {

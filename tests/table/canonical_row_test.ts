@@ -73,7 +73,8 @@ for (const [content, fields, name] of no) {
 
 Deno.test("the ends of plain strings and integers are found", () => {
   const at = (text: string, find: (bytes: Uint8Array, start: number) => number) => find(ENCODER.encode(` ${text}`), 1);
-  assert.deepEqual(['""', '"a",', '"a', '"\\n"', '"\n"'].map((text) => at(text, plainStringEnd)), [3, 4, 0, 0, 0]);
+  const strings = ['""', '"a",', '"a', '"\\n"', '"\n"', '" "', '"\x1f"', '"\x7f"'];
+  assert.deepEqual(strings.map((text) => at(text, plainStringEnd)), [3, 4, 0, 0, 0, 4, 0, 4]);
   assert.deepEqual(
     ["0", "01", "-0", "-1,", "12}", "-", "", "123456789012345", "1234567890123456", "-123456789012345"]
       .map((text) => at(text, canonicalIntegerEnd)),

@@ -31,6 +31,7 @@ const contents: [content: string | Uint8Array, refusal: RegExp][] = [
   ["\ufeff", /^400 The content is empty/],
   ["\ufeff\ufeff{}", /^400 The content is not JSON: /],
   ["{'a':1}", /^400 The content is not JSON: /],
+  ['{"a":"\x1f"}', /^400 The content is not JSON: /],
   [new Uint8Array([0x22, 0xff, 0x22]), /^400 The content is not UTF-8/],
   ["[]", /^422 The content must be a JSON object, saw an array/],
   ["null", /^422 .* saw null/],
