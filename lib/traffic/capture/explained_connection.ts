@@ -8,7 +8,7 @@ import { type Acknowledged, type CaptureEvent, directionOf, type OpenedInCapture
 import { handshakeText, repeatedText, timeText } from "./words.ts";
 
 const TEXT_BYTES = 1024;
-/** A waiting connection is explained after so many octets of one direction in a row. */
+/** A waiting connection is explained after so many octets of one direction in a row: as text they take less memory. */
 const LONG_OCTETS = 8 * 1024;
 /** The overhead in memory of a connection, and of each event that waits. */
 const CONNECTION_BYTES = 650;
@@ -217,9 +217,7 @@ export class ExplainedConnection {
       this.#missing > 0 ? `, ${counted(this.#missing, "octet")} not captured` : "",
       this.#opened.startCaptured ? "" : ", start not captured",
     ].join("");
-    if (request + response + this.#skipped + this.#missing === 0) {
-      return ["no octets", ...this.#ends].join(", ") + gone;
-    }
+    if (request + response + this.#skipped + this.#missing === 0) return ["no octets", ...this.#ends].join(", ") + gone;
     const octets = `${counted(request, "octet")} from the client, ${response} from the server`;
     return `${other ? `not HTTP/1 but ${other}` : "not HTTP"}, ${octets}${gone}`;
   }
