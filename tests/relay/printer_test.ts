@@ -125,7 +125,6 @@ Deno.test("a changed Host is shown where it stands, in each request of a connect
   const { observer } = new Printer(writer, {
     secure: false,
     verbose: false,
-    terminal: false,
     showCredentials: false,
     explanation: () => "",
     fault: () => "",

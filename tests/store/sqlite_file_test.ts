@@ -10,7 +10,6 @@ import {
   realPath,
   sizeOf,
   storeError,
-  unlockFile,
   watchFile,
 } from "../../lib/store/sqlite_file.ts";
 import { StoreError } from "../../lib/store.ts";
@@ -151,12 +150,12 @@ Deno.test("a lock is given back even while another process holds a copy of its d
   try {
     // As the copy does, the descriptor stays open.
     Deno.FsFile.prototype.close = () => {};
-    await unlockFile(lock);
+    await lock.close();
   } finally {
     Deno.FsFile.prototype.close = close;
   }
-  await unlockFile(await lockFile(folder.file()));
-  lock.close();
+  await (await lockFile(folder.file())).close();
+  await lock.close();
 });
 
 Deno.test("a file's path is the same whether it exists or not, and whatever leads to it", async () => {
