@@ -21,14 +21,13 @@ export class Explainer {
   /** Pairs the messages. */
   readonly pairing: Pairing;
   readonly #labels: Readonly<Record<Direction, Labels>>;
-  #finished: Explanation[] = [];
+  readonly #finished: Explanation[] = [];
 
   /** Creates an explainer that has received nothing. */
   constructor({ kept, listener, ...options }: ExplainerOptions = {}) {
-    const finished = (explanation: Explanation) => void this.#finished.push(explanation);
     this.#labels = {
-      request: new Labels("request", kept, finished),
-      response: new Labels("response", kept, finished),
+      request: new Labels("request", this.#finished, kept),
+      response: new Labels("response", this.#finished, kept),
     };
     this.pairing = new Pairing((event) => {
       this.#labels[event.direction].receive(event);

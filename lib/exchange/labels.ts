@@ -38,7 +38,8 @@ type OpenRow = { -readonly [Property in keyof OctetRow]: OctetRow[Property] };
 export class Labels {
   readonly #direction: Direction;
   readonly #kept: Kept;
-  readonly #finished: (explanation: Explanation) => void;
+  /** Receives what is explained. */
+  readonly #finished: Explanation[];
 
   /** The octets received last, and the number of those received before them. */
   #piece: Uint8Array = NO_BYTES;
@@ -59,7 +60,7 @@ export class Labels {
   #stopped: Stop | undefined;
   #ended = false;
 
-  constructor(direction: Direction, kept: Kept = SCREENFUL, finished: (explanation: Explanation) => void) {
+  constructor(direction: Direction, finished: Explanation[], kept: Kept = SCREENFUL) {
     this.#direction = direction;
     this.#kept = kept;
     this.#finished = finished;
@@ -269,7 +270,7 @@ export class Labels {
     const rows = this.#rows;
     this.#start = this.#labelled;
     this.#rows = [];
-    this.#finished({ direction: this.#direction, start, length: this.#labelled - start, rows, ...explanation });
+    this.#finished.push({ direction: this.#direction, start, length: this.#labelled - start, rows, ...explanation });
   }
 
   /** Finishes an incomplete message: its complete lines have rows, and the rest has one row. */

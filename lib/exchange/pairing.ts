@@ -56,8 +56,9 @@ export class Pairing {
   readonly #answers: (() => string | undefined) | undefined;
   readonly #inTurn: boolean;
   readonly #ways: Readonly<Record<Direction, Way>>;
-  /** Exchanges without a complete final response, in the order of their requests. */
   readonly #open: Exchange[] = [];
+  /** Exchanges without a complete final response, in the order of their requests. */
+  readonly unanswered: readonly Exchange[] = this.#open;
   #exchanges = 0;
   #calls = 0;
   /** The last exchange without a request, until a final response ends it. */
@@ -74,11 +75,6 @@ export class Pairing {
       request: new Way("request", { ...REQUEST_LIMITS, ...ANY_CONTENT, ...limits?.request }),
       response: new Way("response", { ...RESPONSE_LIMITS, ...ANY_CONTENT, ...limits?.response }),
     };
-  }
-
-  /** Exchanges without a complete final response, in the order of their requests. */
-  get unanswered(): readonly Exchange[] {
-    return this.#open;
   }
 
   /** Whether the connection must be closed by the rules (RFC 9112 §9.3), for example after a broken message. */

@@ -176,11 +176,11 @@ function found(layer: Layer | undefined, place: PacketPlace, at: number): Found 
 
 /** Returns the address and port that a segment has in network order. */
 export function addressOf(endpoint: string): SocketAddress {
-  const octets = Array.from(endpoint, (character) => character.charCodeAt(0));
+  const octets = Uint8Array.from(endpoint, (character) => character.charCodeAt(0));
   const port = octets.at(-2)! << 8 | octets.at(-1)!;
-  const address = octets.slice(0, -2);
+  const address = octets.subarray(0, -2);
   if (address.length === 4) return { hostname: address.join("."), port };
-  const groups = Array.from({ length: 8 }, (_, i) => (address[2 * i] << 8 | address[2 * i + 1]).toString(16));
+  const groups = address.toHex().match(/.{4}/g)!;
   // URL knows the canonical form (RFC 5952).
   return { hostname: new URL(`http://[${groups.join(":")}]/`).hostname.slice(1, -1), port };
 }
