@@ -15,7 +15,8 @@
  * It does no I/O. The decoder is the only judge of octets.
  */
 
-import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
+import { Buffer } from "node:buffer";
+import { NO_BYTES, octetString } from "../bytes.ts";
 import {
   type ContentPiece,
   HttpError,
@@ -171,11 +172,10 @@ export class Pairing {
   #find(way: Way, search: StartLineSearch<Arrival>, bytes: Uint8Array, arrival: Arrival): void {
     const found = search.receive(bytes, arrival, way.direction);
     if (found === undefined) return;
-    const octets = new ByteBuffer(0);
-    for (const piece of found.pieces) octets.append(piece.bytes);
+    const octets = Buffer.concat(found.pieces.map((piece) => piece.bytes));
     if (way.direction === "response" && search.skipped > 0) this.#overButLast();
     way.restart({ from: way.received - octets.length, arrival: found.pieces[0].packet });
-    this.#readAgain(way, octets.view());
+    this.#readAgain(way, octets);
   }
 
   /** Reads octets that are held; if there were too many, they cannot be read any more. */
@@ -204,7 +204,7 @@ export class Pairing {
         const { unread } = way.decoder;
         if (unread.length === 0) break;
         // An empty line may precede a request (RFC 9112 §2.2), and does not begin one.
-        if (way.direction === "response" || !isEmptyLine(unread)) this.#begin(way);
+        if (way.direction === "response" || !"\r\n".startsWith(octetString(unread, 0, 3))) this.#begin(way);
         // That may have let the other direction read on, and end HTTP.
         if (way.stopped !== undefined) break;
       }
@@ -403,10 +403,6 @@ export class Pairing {
 
 /** Characters of an invalid request that name it. */
 const LINE_CHARACTERS = 80;
-
-function isEmptyLine(octets: Uint8Array): boolean {
-  return octets.length < 3 && "\r\n".startsWith(octetString(octets));
-}
 
 /** Returns the first line, without the HTTP version and without credentials, which are found before it is cut. */
 function lineOf(octets: Uint8Array): string {
