@@ -7,29 +7,9 @@
  */
 
 export { Explainer, type ExplainerOptions, explainOctets, messageKindOf } from "./exchange/explainer.ts";
-export {
-  ALL_KEPT,
-  type Explanation,
-  type Fault,
-  type Finding,
-  type Kept,
-  type OctetKind,
-  type OctetRow,
-  type Part,
-  type Reading,
-} from "./exchange/explanation.ts";
+export * from "./exchange/explanation.ts";
 export { Judge, type Verdict } from "./exchange/judge.ts";
-export {
-  answeredIn,
-  type Direction,
-  type EventOfMessage,
-  type Exchange,
-  type ExchangeEvent,
-  finalResponse,
-  type Message,
-  type Stop,
-  titleOf,
-} from "./exchange/messages.ts";
+export * from "./exchange/messages.ts";
 export { withLineEnds } from "./exchange/line_ends.ts";
 export { octetsOf, readable, unitAt, units } from "./exchange/octet_text.ts";
 export { Pairing, type PairingOptions } from "./exchange/pairing.ts";

@@ -7,7 +7,7 @@
 
 export { Decoder } from "./http/decoder.ts";
 export { Encoder, isStream } from "./http/encoder.ts";
-export { CAUSES, type Degree, type FaultCode } from "./http/causes.ts";
+export { CAUSES, type Degree, type FaultCode, SECTION_CAUSES } from "./http/causes.ts";
 export {
   type FieldProblem,
   HttpError,

@@ -6,20 +6,12 @@
  */
 
 import { counted, NO_BYTES, octetString } from "../bytes.ts";
-import { acceptedIn, CAUSES, type HttpError, type RequestHead, type ResponseHead } from "../http_message.ts";
+import { acceptedIn, CAUSES, type HttpError, SECTION_CAUSES } from "../http_message.ts";
 import { SHOWN_CHUNKS, SHOWN_CONTENT_OCTETS, UNREAD_KEPT_OCTETS } from "../limits.ts";
 import type { Explanation, Fault, Finding, Kept, OctetKind, OctetRow } from "./explanation.ts";
 import type { Direction, ExchangeEvent, Message, Stop } from "./messages.ts";
 import { chunkLabel, octetRow, sectionRow, startLineRows } from "./rows.ts";
-import {
-  factFindings,
-  type Facts,
-  heldFinding,
-  missingFindings,
-  readingsOf,
-  restartFindings,
-  SECTION_FAULTS,
-} from "./verdict.ts";
+import { factFindings, type Facts, heldFinding, missingFindings, readingsOf, restartFindings } from "./verdict.ts";
 
 const LINE_END = "\r\n";
 const SCREENFUL: Kept = { contentOctets: SHOWN_CONTENT_OCTETS, chunks: SHOWN_CHUNKS };
@@ -168,7 +160,7 @@ export class Labels {
     return octets;
   }
 
-  #head({ exchange, interim }: Message, head: RequestHead | ResponseHead, to: number): void {
+  #head({ exchange, interim }: Message, head: Facts["head"], to: number): void {
     this.#cutLines(this.#offset, this.#octets(to));
     const chunked = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
     const holds = head.kind === "response" ? heldFinding(this.#tags, exchange, head) : undefined;
@@ -293,7 +285,7 @@ export class Labels {
     const total = end - this.#labelled;
     const held = this.#carry.substring(0, total);
     let read: number;
-    if (SECTION_FAULTS.has(error.fault)) read = this.#cutLines(this.#offset, held);
+    if (error.fault! in SECTION_CAUSES) read = this.#cutLines(this.#offset, held);
     else {
       const caret = Math.max(0, error.offset! - start);
       const before = this.#cutLines(

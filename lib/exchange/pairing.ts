@@ -18,11 +18,10 @@
 import { Buffer } from "node:buffer";
 import { NO_BYTES, octetString } from "../bytes.ts";
 import {
-  type ContentPiece,
   HttpError,
+  type HttpEvent,
   isInterim,
   leavesHttp,
-  type MessageEnd,
   type RequestHead,
   type ResponseHead,
 } from "../http_message.ts";
@@ -284,7 +283,7 @@ export class Pairing {
     if (way.held !== undefined) this.#resume(way);
   }
 
-  #step(way: Way, event: RequestHead | ResponseHead | ContentPiece | MessageEnd): void {
+  #step(way: Way, event: HttpEvent): void {
     const message = way.message!;
     const { direction } = way;
     switch (event.kind) {

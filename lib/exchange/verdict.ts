@@ -171,32 +171,6 @@ export function degreeSentence(seen: string, { words, or }: Degree): string {
   return `${seen}${seen.includes(": ") ? ";" : ":"} ${words}${or === undefined ? "" : `, or ${or}`}`;
 }
 
-/** Faults that concern a whole head or trailer section. All its lines can still be labelled. */
-export const SECTION_FAULTS: ReadonlySet<FaultCode | undefined> = new Set<FaultCode>([
-  "target-form",
-  "target-authority",
-  "target-no-host",
-  "asterisk-target",
-  "connect-target",
-  "connect-port",
-  "no-host",
-  "two-hosts",
-  "host-value",
-  "empty-host",
-  "two-framings",
-  "coding-in-http10",
-  "length-value",
-  "two-lengths",
-  "equal-lengths",
-  "length-too-large",
-  "chunked-not-last",
-  "chunked-twice",
-  "chunked-parameter",
-  "empty-coding",
-  "unknown-coding",
-  "forbidden-trailer",
-]);
-
 /** What to do about each rule by which a server refuses a valid request before its content has come. */
 const RULE_FIXES: Readonly<Record<string, string>> = {
   "RFC 3986 §2.5": "percent-encode the octets of UTF-8",

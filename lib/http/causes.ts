@@ -78,8 +78,64 @@ const VALUE_FIX = "leave control characters out of field values";
 const BY_LENGTH = { closes: "RFC 9112 §6.3" };
 const REDIRECTED = "redirected to the target percent-encoded";
 
-/** Each cause; in order: in start lines, in field lines, in the meaning of fields, in chunks, at the end of input. */
+/** Causes that concern a whole header or trailer section, all of whose lines have been read. */
+export const SECTION_CAUSES = {
+  "target-form": may("9112 §3.2", "start the target with /, or with http:// through a proxy"),
+  "target-authority": may(
+    "9110 §4.2",
+    "write host or host:port after http://, without user and password",
+    undefined,
+    "9110 §4.2.4",
+  ),
+  "target-no-host": must("9110 §4.2", "write host or host:port after http://", "9110 §4.2.1", { allows: isError }),
+  "asterisk-target": may("9112 §3.2.4", "use * with OPTIONS only, and / for the root"),
+  "connect-target": may("9112 §3.2.3", "write host:port as the target of CONNECT"),
+  "connect-port": must("9112 §3.2.3", "write host:port as the target of CONNECT", "9110 §9.3.6", { allows: isError }),
+  "no-host": must("9112 §3.2", "add a line Host: with the name and port of the server"),
+  "two-hosts": must("9112 §3.2", "send one Host line only"),
+  "host-value": must("9112 §3.2", "write host or host:port as the value of Host: no scheme, no path, no user"),
+  "empty-host": may(
+    "9112 §3.2",
+    "write host or host:port as the value of Host",
+    "read as the server's default host",
+    "9112 §3.3",
+  ),
+  "two-framings": inResponses(
+    closing("send one of the two, never both"),
+    may("9112 §6.3", "", "read by Transfer-Encoding alone"),
+  ),
+  "coding-in-http10": closing("send Content-Length, or HTTP/1.1"),
+  "length-value": must(
+    "9110 §8.6",
+    "write the length as decimal digits alone: no sign, no unit, no 0x",
+    "9112 §6.3",
+    BY_LENGTH,
+  ),
+  "two-lengths": must("9110 §8.6", LENGTH_FIX, "9112 §6.3", BY_LENGTH),
+  "equal-lengths": may("9110 §8.6", LENGTH_FIX, "read as that one length"),
+  "length-too-large": limited(400, "9110 §8.6", "announce as many octets as there are"),
+  // A server that does not know the coding should answer 501 (RFC 9112 §6.1).
+  "chunked-not-last": inResponses(
+    must("9112 §6.3", CODING_FIX, "9112 §6.3", { ...BY_LENGTH, allows: (status) => status === 501 }),
+    may("9112 §6.3", "", "read until the connection ends"),
+  ),
+  "chunked-twice": may("9112 §6.3", CODING_FIX, undefined, "9112 §6.1"),
+  "chunked-parameter": may("9112 §6.3", "write chunked without a parameter", undefined, "9112 §7.1"),
+  "empty-coding": may("9112 §6.3", CODING_FIX, "read without the empty member", "9110 §5.6.1"),
+  "unknown-coding": {
+    ...may(
+      "9112 §6.1",
+      "send Transfer-Encoding: chunked alone; compress with Content-Encoding",
+      "decoded by who knows the coding",
+    ),
+    status: 501,
+  },
+  "forbidden-trailer": may("9110 §6.5.1", "send this field in the header section", "read without that field"),
+} satisfies Record<string, Cause>;
+
+/** Each cause; in order: in whole sections, in start lines, in field lines, in chunks, at the end of input. */
 export const CAUSES = {
+  ...SECTION_CAUSES,
   "bare-lf": may("9112 §2.2", CRLF_FIX, "read as a line end"),
   "bare-cr": may("9112 §2.2", "write \\n after every \\r, or leave the \\r out", "read as a space"),
   "no-line-end": may("9112 §2.2", "end the line with \\r\\n at this octet"),
@@ -104,17 +160,6 @@ export const CAUSES = {
     "9112 §3.2",
   ),
   "target-too-long": limited(414, "9112 §3", "shorten the target, or send the data as content with POST"),
-  "target-form": may("9112 §3.2", "start the target with /, or with http:// through a proxy"),
-  "target-authority": may(
-    "9110 §4.2",
-    "write host or host:port after http://, without user and password",
-    undefined,
-    "9110 §4.2.4",
-  ),
-  "target-no-host": must("9110 §4.2", "write host or host:port after http://", "9110 §4.2.1", { allows: isError }),
-  "asterisk-target": may("9112 §3.2.4", "use * with OPTIONS only, and / for the root"),
-  "connect-target": may("9112 §3.2.3", "write host:port as the target of CONNECT"),
-  "connect-port": must("9112 §3.2.3", "write host:port as the target of CONNECT", "9110 §9.3.6", { allows: isError }),
   "no-version": may("9112 §3", "end the request line with one space and HTTP/1.1: without a version it is HTTP/0.9"),
   "blank-before-version": may("9112 §2.3", BLANK_FIX, "read as one space", "9112 §3"),
   "version-byte": may(
@@ -161,45 +206,6 @@ export const CAUSES = {
   "section-end": may("9112 §2.2", "end the section with an empty line: \\r\\n"),
   "too-many-fields": limited(431, "6585 §5", "send fewer field lines"),
   "section-too-long": limited(431, "6585 §5", "send fewer or shorter fields; cookies are often the reason"),
-  "no-host": must("9112 §3.2", "add a line Host: with the name and port of the server"),
-  "two-hosts": must("9112 §3.2", "send one Host line only"),
-  "host-value": must("9112 §3.2", "write host or host:port as the value of Host: no scheme, no path, no user"),
-  "empty-host": may(
-    "9112 §3.2",
-    "write host or host:port as the value of Host",
-    "read as the server's default host",
-    "9112 §3.3",
-  ),
-  "two-framings": inResponses(
-    closing("send one of the two, never both"),
-    may("9112 §6.3", "", "read by Transfer-Encoding alone"),
-  ),
-  "coding-in-http10": closing("send Content-Length, or HTTP/1.1"),
-  "length-value": must(
-    "9110 §8.6",
-    "write the length as decimal digits alone: no sign, no unit, no 0x",
-    "9112 §6.3",
-    BY_LENGTH,
-  ),
-  "two-lengths": must("9110 §8.6", LENGTH_FIX, "9112 §6.3", BY_LENGTH),
-  "equal-lengths": may("9110 §8.6", LENGTH_FIX, "read as that one length"),
-  "length-too-large": limited(400, "9110 §8.6", "announce as many octets as there are"),
-  // A server that does not know the coding should answer 501 (RFC 9112 §6.1).
-  "chunked-not-last": inResponses(
-    must("9112 §6.3", CODING_FIX, "9112 §6.3", { ...BY_LENGTH, allows: (status) => status === 501 }),
-    may("9112 §6.3", "", "read until the connection ends"),
-  ),
-  "chunked-twice": may("9112 §6.3", CODING_FIX, undefined, "9112 §6.1"),
-  "chunked-parameter": may("9112 §6.3", "write chunked without a parameter", undefined, "9112 §7.1"),
-  "empty-coding": may("9112 §6.3", CODING_FIX, "read without the empty member", "9110 §5.6.1"),
-  "unknown-coding": {
-    ...may(
-      "9112 §6.1",
-      "send Transfer-Encoding: chunked alone; compress with Content-Encoding",
-      "decoded by who knows the coding",
-    ),
-    status: 501,
-  },
   "chunk-size": may("9112 §7.1", "write the size in hexadecimal digits alone: no 0x, no sign, no blank"),
   "chunk-size-too-large": limited(400, "9112 §7.1", "write the size that the chunk has"),
   "chunk-line-too-long": limited(400, "9112 §7.1.1", "leave out the chunk extension, or leading zeros"),
@@ -208,7 +214,6 @@ export const CAUSES = {
   "chunk-end": may("9112 §2.2", "make the chunk as long as its size says, then \\r\\n", undefined, "9112 §7.1"),
   "chunk-extension": may("9112 §7.1.1", "write extensions as ;name=value, or leave them out"),
   "chunk-extensions-too-long": limited(413, "9112 §7.1.1", "leave out chunk extensions: nearly nobody reads them"),
-  "forbidden-trailer": may("9110 §6.5.1", "send this field in the header section", "read without that field"),
   "content-too-long": limited(
     413,
     "9110 §15.5.14",
