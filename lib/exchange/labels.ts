@@ -184,8 +184,9 @@ export class Labels {
     const facts = this.#facts;
     const before = this.#rows.at(-1)?.kind;
     if (facts === undefined && (before === undefined || before === "end")) {
-      if (line !== LINE_END) this.#rows.push(...startLineRows(line, start, this.#direction === "request"));
-      else this.#add("end", start, line, "an empty line before a request is ignored", "RFC 9112 §2.2");
+      const isIgnored = before === undefined && line === LINE_END;
+      if (isIgnored) this.#add("end", start, line, "an empty line before a request is ignored", "RFC 9112 §2.2");
+      else this.#rows.push(...startLineRows(line, start, this.#direction === "request"));
       return false;
     }
     if (facts === undefined || facts.lastChunk) {

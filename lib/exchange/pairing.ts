@@ -17,24 +17,10 @@
 
 import { Buffer } from "node:buffer";
 import { NO_BYTES, octetString } from "../bytes.ts";
-import {
-  HttpError,
-  type HttpEvent,
-  isInterim,
-  leavesHttp,
-  type RequestHead,
-  type ResponseHead,
-} from "../http_message.ts";
+import { HttpError, type HttpEvent, isInterim, leavesHttp, type ResponseHead } from "../http_message.ts";
 import { maskCredentials } from "../masking.ts";
 import { MAX_WAITING_IN_TURN, type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
-import {
-  type Direction,
-  type Exchange,
-  type ExchangeEvent,
-  finalResponse,
-  type Message,
-  type Stop,
-} from "./messages.ts";
+import type { Direction, Exchange, ExchangeEvent, Message, Stop } from "./messages.ts";
 import { StartLineSearch, startsMessage } from "./start_lines.ts";
 import { type Arrival, Way } from "./way.ts";
 
@@ -252,7 +238,7 @@ export class Pairing {
     way.restartsAfter = undefined;
     way.message = message;
     if (isRequest) {
-      exchange.request = message as Message<RequestHead>;
+      exchange.request = message as Exchange["request"];
       if (this.#answers === undefined || this.#inTurn) this.#open.push(exchange);
       if (this.#inTurn && this.#open.length > MAX_WAITING_IN_TURN) this.#open.shift();
     } else exchange.responses.push(message as Message<ResponseHead>);
@@ -307,7 +293,7 @@ export class Pairing {
         way.paused = this.#inTurn;
         way.closes = !message.head!.persistent;
         this.#listener({ kind: "ended", direction, message, trailers: event.trailers });
-        if (direction === "request") this.#requested(way, message as Message<RequestHead>);
+        if (direction === "request") this.#requested(way, message.exchange);
         else this.#responded(way, message as Message<ResponseHead>);
     }
   }
@@ -337,9 +323,9 @@ export class Pairing {
     return leavesHttp(status, method);
   }
 
-  #requested(way: Way, { exchange, head }: Message<RequestHead>): void {
-    const mayLeave = head!.method === "CONNECT" || head!.fields.get("upgrade") !== undefined;
-    const isAnswered = finalResponse(exchange)?.head !== undefined;
+  #requested(way: Way, exchange: Exchange): void {
+    const mayLeave = exchange.method === "CONNECT" || exchange.request!.head!.fields.get("upgrade") !== undefined;
+    const isAnswered = exchange.responses.some(({ interim, head }) => !interim && head !== undefined);
     if (this.#ways.response.stopped === "left HTTP") this.#stop(way, "left HTTP");
     else if (mayLeave && !isAnswered && this.#answers === undefined) {
       this.#holding = exchange;

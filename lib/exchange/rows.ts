@@ -4,16 +4,9 @@ import { counted } from "../bytes.ts";
 import type { OctetKind, OctetRow, Part } from "./explanation.ts";
 import { readable } from "./octet_text.ts";
 import { MEMBER, spelling, valueParts } from "./values.ts";
-import {
-  FIELD_MEANINGS,
-  type FieldMeaning,
-  type Meaning,
-  METHOD_MEANINGS,
-  STATUS_CLASSES,
-  STATUS_MEANINGS,
-} from "./words.ts";
+import { FIELD_MEANINGS, type FieldMeaning, METHOD_MEANINGS, STATUS_CLASSES, STATUS_MEANINGS } from "./words.ts";
 
-const EXTENSION_METHOD: Meaning = ["an extension", "RFC 9110 §9.1"];
+const EXTENSION_METHOD: Meanings = ["an extension", "RFC 9110 §9.1"];
 const EXTENSION_FIELD: FieldMeaning = ["an extension field", "RFC 9110 §16.3"];
 const LINE_END = "\r\n";
 /** What octets mean: their label, the section of the specification, and their parts. */
@@ -60,7 +53,7 @@ function statusMeanings(status: number, hasReason: boolean): Meanings[] {
   ];
 }
 
-function targetForm(method: string, target: string): Meaning {
+function targetForm(method: string, target: string): Meanings {
   if (method === "CONNECT") return ["authority", "RFC 9112 §3.2.3"];
   if (target.startsWith("/")) return ["origin", "RFC 9112 §3.2"];
   return target === "*" ? ["asterisk", "RFC 9112 §3.2.4"] : ["absolute", "RFC 9112 §3.2.2"];

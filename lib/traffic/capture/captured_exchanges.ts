@@ -1,14 +1,7 @@
 /** Explains one connection of a capture: its exchanges in order, each request before its responses. */
 
 import { counted } from "../../bytes.ts";
-import {
-  answeredIn,
-  type Direction,
-  type Exchange,
-  Explainer,
-  type Explanation,
-  type Message,
-} from "../../exchange.ts";
+import { type Direction, type Exchange, Explainer, type Explanation, type Message } from "../../exchange.ts";
 import { KEPT_ORIGINS, MAX_EXPLAINED_CHUNKS, MAX_EXPLAINED_CONTENT_OCTETS, SHOWN_ORIGINS } from "../../limits.ts";
 import { ExchangeJson } from "../explain/json.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
@@ -275,8 +268,7 @@ export class CapturedExchanges {
       return isUnknown ? ", to a request that was not captured" : ", to no request here";
     }
     const isEarly = request.state === "incomplete" || began < request.ended;
-    const time = interim ? isEarly ? "early" : began - request.ended : answeredIn(exchange)!;
-    if (time !== "early") return `, ${durationText(time)} after the request`;
+    if (!isEarly) return `, ${durationText(began - request.ended)} after the request`;
     return interim ? ", before the request ended" : ", answered before its content had come";
   }
 
