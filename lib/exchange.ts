@@ -13,12 +13,6 @@ export * from "./exchange/messages.ts";
 export { withLineEnds } from "./exchange/line_ends.ts";
 export { octetsOf, readable, unitAt, units } from "./exchange/octet_text.ts";
 export { Pairing, type PairingOptions } from "./exchange/pairing.ts";
-export {
-  Beginning,
-  type FoundLine,
-  type PacketOctets,
-  StartLineSearch,
-  startsMessage,
-} from "./exchange/start_lines.ts";
+export { Beginning, type FoundLine, StartLineSearch, startsMessage } from "./exchange/start_lines.ts";
 export { FileExplainer, type FileExplainerOptions, type Placed } from "./exchange/file_explainer.ts";
 export { degreeSentence, fixFor, restartFindings } from "./exchange/verdict.ts";

@@ -58,11 +58,7 @@ const ANSWER_RULES: readonly [rule: string, says: string, isBroken: Test][] = [
   ["RFC 9112 §4", "a space follows the status code", ({ text }) => text.startsWith("\r", "HTTP/1.1 200".length)],
   ["RFC 9112 §5.2", "no field is folded", ({ fields }) => fields.folded],
   ["RFC 9110 §15.2", "HTTP/1.0 gets no 1xx", ({ status }, request) => isInterim(status) && request?.minor === 0],
-  [
-    "RFC 9112 §6.1",
-    "no Transfer-Encoding with HTTP/1.0",
-    has("transfer-encoding", (_, request) => request?.minor === 0),
-  ],
+  ["RFC 9112 §6.1", "no Transfer-Encoding with HTTP/1.0", has("transfer-encoding", (_, asked) => asked?.minor === 0)],
   ["RFC 9112 §6.1", "no Transfer-Encoding here", has("transfer-encoding", isUnframed)],
   ["RFC 9110 §8.6", "no Content-Length here", has("content-length", isUnframed)],
   ["RFC 9110 §15.5.2", "401 has WWW-Authenticate", lacks(401, "www-authenticate")],

@@ -289,10 +289,8 @@ export class Labels {
     if (error.fault! in SECTION_CAUSES) read = this.#cutLines(this.#offset, held);
     else {
       const caret = Math.max(0, error.offset! - start);
-      const before = this.#cutLines(
-        this.#offset,
-        held.substring(0, caret === 0 ? 0 : held.lastIndexOf("\n", caret - 1) + 1),
-      );
+      const lineStart = caret === 0 ? 0 : held.lastIndexOf("\n", caret - 1) + 1;
+      const before = this.#cutLines(start, held.substring(0, lineStart));
       read = held.indexOf("\n", caret) + 1 || held.length;
       this.#add("broken", start + before, held.substring(before, read), "");
     }

@@ -118,17 +118,17 @@ export class Beginning {
   }
 }
 
-/** Octets, and the packet that they came from. */
-export type PacketOctets<Packet> = { readonly bytes: Uint8Array; readonly packet: Packet };
-
 /** The message that a start line begins, and the octets from its first one on, the last of them valid during the call. */
-export type FoundLine<Packet> = { readonly direction: Direction; readonly pieces: readonly PacketOctets<Packet>[] };
+export type FoundLine<Packet> = {
+  readonly direction: Direction;
+  readonly pieces: readonly { readonly bytes: Uint8Array; readonly packet: Packet }[];
+};
 
 /** Finds the first start line in octets whose beginning is missing, and holds at most the beginning of a line. */
 export class StartLineSearch<Packet> {
   /** Octets before the start line. */
   skipped = 0;
-  #held: PacketOctets<Packet>[] = [];
+  #held: FoundLine<Packet>["pieces"][number][] = [];
   #line = "";
 
   /** Searches octets for a start line, of a direction if that is known. */

@@ -72,12 +72,9 @@ export function factFindings(facts: Facts, state: "whole" | "incomplete"): Findi
   if (lost > 0) find(`${counted(lost, "octet")} of the content not captured`);
   find(holds?.text, holds?.rule);
   if (head.kind === "request") {
-    const { maxContentBytes } = REQUEST_LIMITS;
-    if (Math.max(contentOctets, head.contentLength ?? 0) > maxContentBytes) {
-      find(
-        `serve would answer 413: it takes ${maxContentBytes} octets unless --max-body says more`,
-        "RFC 9110 §15.5.14",
-      );
+    const { maxContentBytes: most } = REQUEST_LIMITS;
+    if (Math.max(contentOctets, head.contentLength ?? 0) > most) {
+      find(`serve would answer 413: it takes ${most} octets unless --max-body says more`, "RFC 9110 §15.5.14");
     }
     if (isSecureTarget(head.target)) {
       find(
@@ -146,10 +143,8 @@ export function heldFinding(
   if (status === 304) {
     const tag = (tags ?? asked.fields.get("if-none-match")?.match(OPAQUE) ?? []).find((tag) => known.has(keyOf(tag)));
     if (tag === undefined) return undefined;
-    return {
-      text: `the tag ${readable(tag)} of response ${known.get(keyOf(tag))} still holds`,
-      rule: "RFC 9110 §15.4.5",
-    };
+    const text = `the tag ${readable(tag)} of response ${known.get(keyOf(tag))} still holds`;
+    return { text, rule: "RFC 9110 §15.4.5" };
   }
   if (tags === undefined || status < 200 || status > 299) return undefined;
   const key = keyOf(tags[0]);
@@ -207,13 +202,7 @@ const NEXT_CHARACTERS = 40;
  * @param text What is not accepted, as far as it is kept: `total` octets of the message from `start` on.
  * @param inContent Whether the head is accepted, so that the text starts with a chunk line or the line end before it.
  */
-export function readingsOf(
-  fault: FaultCode,
-  text: string,
-  start: number,
-  total: number,
-  inContent: boolean,
-): Reading[] {
+export function readingsOf(code: FaultCode, text: string, start: number, total: number, inContent: boolean): Reading[] {
   const reading = (by: string, from: number, to = Infinity): Reading => {
     const known = Math.min(to, total);
     const next = text.substring(known, known + NEXT_CHARACTERS);
@@ -228,11 +217,11 @@ export function readingsOf(
     const from = text.startsWith("\r\n") ? 2 : 0;
     const line = text.substring(from, text.indexOf("\n", from));
     // Without an extension, no receiver takes octets after the LF for a part of the line.
-    if (fault !== "bare-lf" && fault !== "chunk-bare-lf" || !line.includes(";")) return [];
+    if (code !== "bare-lf" && code !== "chunk-bare-lf" || !line.includes(";")) return [];
     return differing(byCoding("CR LF alone", from, "\r\n"), byCoding("LF as a line end", from));
   }
   const head = readHead(text, /\r\n/);
-  if (fault === "bare-lf") {
+  if (code === "bare-lf") {
     const lenient = readHead(text, /\r?\n/);
     if (lenient === undefined) return [];
     const read = (by: string, head: LenientHead) => head.chunked ? byCoding(by, head.end) : byLength(by, head);
@@ -240,10 +229,10 @@ export function readingsOf(
     return differing(read("CR LF alone", strict), read("LF as a line end", lenient));
   }
   if (head === undefined) return [];
-  if (fault === "two-lengths") {
+  if (code === "two-lengths") {
     return differing(byLength("the first Content-Length", head), byLength("the last Content-Length", head, -1));
   }
-  if (fault !== "two-framings" && fault !== "coding-in-http10") return [];
+  if (code !== "two-framings" && code !== "coding-in-http10") return [];
   const by = head.lengths.length > 0 ? "Content-Length" : "no length";
   return differing(byLength(by, head), byCoding("Transfer-Encoding", head.end));
 }

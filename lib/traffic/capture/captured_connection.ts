@@ -281,11 +281,7 @@ export class CapturedConnection {
     return { flow, search: new StartLineSearch(), hasNews: false };
   }
 
-  #synchronize(
-    side: Side,
-    { flags, sequence, acknowledged, mss, windowScale = 0 }: Segment,
-    packet: PacketFacts,
-  ): void {
+  #synchronize(side: Side, { flags, sequence, acknowledged, mss, windowScale }: Segment, packet: PacketFacts): void {
     this.#half(side).flow.start(sequence + 1, true);
     const isFirst = (flags & ACK) === 0;
     if (this.#client === undefined) {
@@ -294,7 +290,7 @@ export class CapturedConnection {
     }
     this.#syns++;
     if (isFirst) this.#synTime ??= packet.time;
-    this.#scales[side] = windowScale;
+    this.#scales[side] = windowScale ?? 0;
     if (this.#hasOctets) return;
     if (mss !== undefined) this.#tcp.mss[this.#endOf(side)] ??= mss;
     const isNext = isFirst || this.#half(otherSide(side)).flow.ahead(acknowledged) === 0;

@@ -149,19 +149,12 @@ export class CaptureWriter {
   }
 
   /** Counts a packet whether there is room for it or not: what is left out shows as a gap in sequence numbers. */
-  #packet(
-    time: number,
-    connection: Recorded,
-    by: End,
-    flags: number,
-    comment: string,
-    octets: Uint8Array = NO_BYTES,
-  ): void {
-    const { from: number, client, server, next } = connection;
+  #packet(time: number, recorded: Recorded, by: End, flags: number, what: string, octets: Uint8Array = NO_BYTES): void {
+    const { from: number, client, server, next } = recorded;
     const [from, to] = by === "client" ? [client, server] : [server, client];
     const acknowledged = (flags & ACK) === 0 ? 0 : next[otherEnd(by)];
     const header = { from, to, sequence: next[by], acknowledged, flags };
     next[by] = (next[by] + octets.length + ((flags & (SYN | FIN)) === 0 ? 0 : 1)) % 2 ** 32;
-    this.#write(packetBlock(this.#origin + time, packetOf(header, octets), comment, number));
+    this.#write(packetBlock(this.#origin + time, packetOf(header, octets), what, number));
   }
 }

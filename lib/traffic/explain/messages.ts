@@ -65,19 +65,14 @@ export function bareFirstLine(start: Uint8Array): Explanation | undefined {
  * @param isWhole Whether these are all of the file's messages, so that it is known whether there is content.
  * @param isText Whether a fault of the first message itself is explained apart.
  */
-export function afterBareLine(
-  line: Explanation,
-  placed: readonly Placed[],
-  isWhole: boolean,
-  isText: boolean,
-): Placed[] {
+export function afterBareLine(line: Explanation, all: readonly Placed[], isWhole: boolean, isText: boolean): Placed[] {
   const rowsOf = ({ explanation }: Placed) => explanation.rows;
-  const hasContent = !isWhole || placed.flatMap(rowsOf).some(({ kind }) => kind === "content");
-  const [{ explanation: first, at }, ...more] = placed;
+  const hasContent = !isWhole || all.flatMap(rowsOf).some(({ kind }) => kind === "content");
+  const [{ explanation: first, at }, ...more] = all;
   const fix = `${line.fault!.fix}: --crlf reads the file so${hasContent ? "" : ", unix2dos converts it"}`;
   const fault = { ...line.fault!, fix };
   // A fault of its own has its own lines.
-  if (first.fault !== undefined && isText) return [{ explanation: { ...line, fault }, at }, ...placed];
+  if (first.fault !== undefined && isText) return [{ explanation: { ...line, fault }, at }, ...all];
   const rows = [...line.rows, ...first.rows.filter(({ kind }) => kind !== "start")];
   const finding = { text: "the lines after the first are explained as if they ended in \\r\\n" };
   const findings = [finding, ...first.findings];

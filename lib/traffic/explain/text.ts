@@ -140,12 +140,7 @@ function degreeLines(seen: string, degree: Degree, width: number | undefined, pa
   return sentence("!!", text, width, (mark) => painter("red", mark));
 }
 
-export function sentence(
-  mark: string,
-  text: string,
-  width = Infinity,
-  paint: (mark: string) => string = (mark) => mark,
-): string[] {
+export function sentence(mark: string, text: string, width = Infinity, paint = (mark: string) => mark): string[] {
   const indent = mark === "" ? INDENT : `${INDENT}${" ".repeat(mark.length + 1)}`;
   const lines = wrapWords(wordsOf(text), Math.max(width, LEAST_WIDTH) - indent.length);
   return lines.map((line, i) => i === 0 && mark !== "" ? `${INDENT}${paint(mark)} ${line}` : `${indent}${line}`);
