@@ -84,8 +84,6 @@ export function explainOctets(
 
 /** Returns the kind of the octets: responses if they start with `HTTP/` or the beginning of it, else requests. */
 export function messageKindOf(octets: Uint8Array): MessageKind {
-  return octets.length > 0 &&
-      RESPONSE_START.startsWith(octetString(octets, 0, Math.min(RESPONSE_START.length, octets.length)))
-    ? "response"
-    : "request";
+  const start = octetString(octets, 0, RESPONSE_START.length);
+  return start !== "" && RESPONSE_START.startsWith(start) ? "response" : "request";
 }

@@ -69,11 +69,8 @@ export class Way {
     if (this.ended) this.decoder.close();
     this.start = from;
     this.arrival = arrival;
-    this.message =
-      this.stopped =
-      this.search =
-      this.held =
-        undefined;
+    this.message = this.stopped = undefined;
+    this.search = this.held = undefined;
     this.readOn = false;
   }
 }

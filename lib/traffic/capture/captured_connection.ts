@@ -51,7 +51,6 @@ interface Reset {
 type Happened<Event = CaptureEvent> = Event extends unknown ? Omit<Event, keyof Seen | "origin"> : never;
 
 export class CapturedConnection {
-  readonly number: number;
   /** Octets that were sent for the first time after a reset that ended the connection, and after those in flight. */
   afterReset = 0;
   readonly #sides: readonly [from: string, to: string];
@@ -79,13 +78,12 @@ export class CapturedConnection {
 
   /** Creates a connection between two endpoints, the first of which sent the first packet. */
   constructor(
-    number: number,
+    readonly number: number,
     sides: readonly [from: string, to: string],
     context: ConnectionContext,
     isWanted: boolean,
     isStreamKnown: boolean,
   ) {
-    this.number = number;
     this.#sides = sides;
     this.#context = context;
     this.#ended = !isWanted;
@@ -139,11 +137,8 @@ export class CapturedConnection {
   /** Whether a SYN, repeated after a reset, opens the connection again; if so, all starts anew. */
   #reopens(flags: number): boolean {
     if ((flags & (SYN | ACK)) !== SYN || this.#reset === undefined) return false;
-    this.#reset =
-      this.#halves =
-      this.#client =
-      this.#synTime =
-        undefined;
+    this.#reset = this.#halves = undefined;
+    this.#client = this.#synTime = undefined;
     this.#ended = this.#hasOctets = false;
     this.#fins.length = this.#syns = 0;
     this.#tcp = newFacts();

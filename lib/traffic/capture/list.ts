@@ -232,6 +232,5 @@ class ListedConnection {
 
 /** Whether content ends with the connection, and so is whole at any octet. */
 function endsWithConnection(head: RequestHead | ResponseHead | undefined): boolean {
-  return head?.kind === "response" && head.contentLength === undefined &&
-    head.fields.get("transfer-encoding") === undefined;
+  return head?.kind === "response" && head.contentLength === undefined && head.fields.count("transfer-encoding") === 0;
 }

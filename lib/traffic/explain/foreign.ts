@@ -7,6 +7,7 @@ export const FOREIGN_OCTETS = 256;
 
 const RECORD = "record the octets with Wireshark, tcpdump or connect --record";
 const RUN = "send it with connect";
+const SAVE = "save the capture itself as pcapng";
 /** What a file starts with, what it is, why it has no octets of messages, and what to do instead. */
 const FORMS: readonly [start: RegExp, what: string, why: string, instead: string][] = [
   [/^\xef\xbb\xbf/, "text with a byte order mark", "no message starts with one", "save it as UTF-8 without BOM"],
@@ -18,14 +19,9 @@ const FORMS: readonly [start: RegExp, what: string, why: string, instead: string
   ],
   [/^\s*\{\s*"log"\s*:/, "a HAR file", "it has fields and content as a browser understood them", RECORD],
   [/^\s*\{\s*"constants"\s*:/, "a net-export log of Chromium", "it has events, not what was sent", RECORD],
-  [/^\s*\[\s*\{\s*"_index"\s*:/, "JSON of Wireshark", "it has fields of packets", "save the capture itself as pcapng"],
-  [
-    /^<\?xml [^]*<(?:pdml|psml|!-- You can find pdml)/,
-    "XML of Wireshark",
-    "it has fields of packets",
-    "save the capture itself as pcapng",
-  ],
-  [/^No\.\s+Time\s/, "a list of packets", "it has no octets", "save the capture itself as pcapng"],
+  [/^\s*\[\s*\{\s*"_index"\s*:/, "JSON of Wireshark", "it has fields of packets", SAVE],
+  [/^<\?xml [^]*<(?:pdml|psml|!-- You can find pdml)/, "XML of Wireshark", "it has fields of packets", SAVE],
+  [/^No\.\s+Time\s/, "a list of packets", "it has no octets", SAVE],
   [
     /^(?:\d\d:\d\d:\d\d\.\d+ )?(?:== Info:|[<=]= (?:Send|Recv) |=> Send )/,
     "a trace of curl",
