@@ -186,11 +186,7 @@ export function fixFor({ fault, rule }: HttpError): string | undefined {
   return rule === undefined ? undefined : RULE_FIXES[rule];
 }
 
-interface LenientHead {
-  readonly end: number;
-  readonly lengths: readonly string[];
-  readonly chunked: boolean;
-}
+type LenientHead = { readonly end: number; readonly lengths: readonly string[]; readonly chunked: boolean };
 
 const MOST_DIGITS = 20;
 const NEXT_CHARACTERS = 40;

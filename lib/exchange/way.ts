@@ -7,17 +7,10 @@ import type { Direction, Message, Stop } from "./messages.ts";
 import type { StartLineSearch } from "./start_lines.ts";
 
 /** When octets came, by the caller's clock, and with which call. */
-export interface Arrival {
-  readonly time: number;
-  readonly call: number;
-}
+export type Arrival = { readonly time: number; readonly call: number };
 
 /** Octets that may be read later. */
-interface Held {
-  readonly octets: ByteBuffer;
-  readonly from: number;
-  readonly arrival: Arrival;
-}
+type Held = { readonly octets: ByteBuffer; readonly from: number; readonly arrival: Arrival };
 
 export class Way {
   readonly #limits: MessageLimits;

@@ -38,11 +38,7 @@ interface Text {
   acknowledged?: Acknowledgment;
 }
 
-interface Acknowledgment {
-  readonly to: number;
-  readonly packet: number;
-  readonly time: number;
-}
+type Acknowledgment = { readonly to: number; readonly packet: number; readonly time: number };
 
 export interface CapturedExchangesOptions extends ExplainTextOptions {
   /** Returns when the capture started, in microseconds since 1970: asks for JSON. */

@@ -12,16 +12,9 @@ interface FlowListener<P> {
 }
 
 /** Octets that wait for earlier ones, in all directions of all connections, and the overhead of keeping them. */
-export interface ReassemblyBudget {
-  used: number;
-  readonly most: number;
-}
+export type ReassemblyBudget = { used: number; readonly most: number };
 
-interface WaitingSegment<P> {
-  readonly sequence: number;
-  readonly octets: Uint8Array;
-  readonly packet: P;
-}
+type WaitingSegment<P> = { readonly sequence: number; readonly octets: Uint8Array; readonly packet: P };
 
 /** Returns how far a sequence number is after another: they count modulo 2^32. */
 function distance(from: number, to: number): number {

@@ -27,8 +27,6 @@ export class Recorder {
   readonly receive: TrafficListener;
   readonly #file: RecordingFile;
   readonly #options: RecorderOptions;
-  /** How many bytes may wait. A relay waits for the disk itself, with all its connections. */
-  readonly #most: number;
   /** Whole blocks that wait to be written, and those that are being written. */
   #waiting = new ByteBuffer(INITIAL_BYTES);
   #writing = new ByteBuffer(INITIAL_BYTES);
@@ -43,7 +41,6 @@ export class Recorder {
     this.#file = file;
     this.#options = options;
     const { program, interfaces } = options;
-    this.#most = interfaces === undefined ? RECORD_WAITING_BYTES : Infinity;
     const capture = new CaptureWriter((block) => this.#add(block), interfaces);
     this.receive = (event) => {
       if (!this.#ended) capture.receive(event);
@@ -69,7 +66,9 @@ export class Recorder {
   }
 
   #add(block: Uint8Array): void {
-    if (this.#held + block.length > this.#most) return void this.#leftOut++;
+    // A relay waits for the disk itself, with all its connections.
+    const most = this.#options.interfaces === undefined ? RECORD_WAITING_BYTES : Infinity;
+    if (this.#held + block.length > most) return void this.#leftOut++;
     this.#waiting.append(block);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;

@@ -69,8 +69,6 @@ export function clientViews(options: ClientViewsOptions): ClientViews {
 
 /** Explains the latest exchange in safe text. */
 export class LastExchange {
-  /** Whether each exchange is explained. */
-  readonly each: boolean;
   readonly #layout: () => ExplainTextOptions;
   /** Explains the exchange until that has ended. */
   #explainer: Explainer | undefined;
@@ -79,9 +77,9 @@ export class LastExchange {
   #kept: (Octets | Fin)[] = [];
   #keptOctets = 0;
 
-  constructor(layout: () => ExplainTextOptions, each = false) {
+  /** Explains with this layout, on demand or each exchange. */
+  constructor(layout: () => ExplainTextOptions, readonly each: boolean = false) {
     this.#layout = layout;
-    this.each = each;
   }
 
   /** Starts an exchange and forgets the last one. */

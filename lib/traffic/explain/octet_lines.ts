@@ -9,10 +9,7 @@ const HEX_OCTETS = 8;
 /** Columns of the longest escaped octets, `\r\n` and `\xff`. */
 const LONGEST_UNIT = 4;
 
-interface Wrapped {
-  readonly lines: string[];
-  readonly octets: number;
-}
+type Wrapped = { readonly lines: string[]; readonly octets: number };
 
 /** Fills lines with readable text, at most so many; a line end in the text may also end a line. */
 export function textLines(octets: string, width: number, most = Infinity, isBroken = true): Wrapped {

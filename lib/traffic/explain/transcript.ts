@@ -30,7 +30,6 @@ const BY_THE_RULES = "by the rules: ";
 /** Listens to a tap at the client's end, and writes the exchange that was begun last. */
 export class Transcript {
   readonly #options: TranscriptOptions;
-  readonly #now: Microseconds;
   /** When the exchange began; `undefined` while there is none. */
   #start: number | undefined;
   #explainer!: Explainer;
@@ -47,12 +46,11 @@ export class Transcript {
 
   constructor(options: TranscriptOptions) {
     this.#options = options;
-    this.#now = options.now ?? SINCE_START;
   }
 
   /** Begins an exchange on a connection that has carried no message, or only whole ones. */
   begin(): void {
-    this.#start = this.#now();
+    this.#start = (this.#options.now ?? SINCE_START)();
     this.#explainer = new Explainer({ listener: (event) => this.#follow(event) });
     this.#judge = new Judge();
     this.#requests = [];
