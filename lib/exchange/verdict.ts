@@ -101,9 +101,7 @@ function lengthText({ head, method, contentOctets }: Facts): string | undefined 
       return `content until the connection ends: ${counted(contentOctets, "octet")} here`;
     }
   }
-  if (head.fields.get("content-length") === undefined) {
-    return "no content: neither Content-Length nor Transfer-Encoding";
-  }
+  if (head.fields.count("content-length") === 0) return "no content: neither Content-Length nor Transfer-Encoding";
   if (contentLength === 0) return "no content: Content-Length is 0";
   return `${counted(contentLength!, "octet")} of content: Content-Length`;
 }
@@ -118,9 +116,7 @@ function persistence({ head, method, chunked }: Facts): [text?: string, rule?: s
     const why = minor === 1 ? "HTTP/1.1 and no Connection: close" : "HTTP/1.0 and Connection: keep-alive";
     return [`stays open: ${why}`, rule];
   }
-  if (saysClose(fields)) {
-    return ["ends: Connection: close", rule];
-  }
+  if (saysClose(fields)) return ["ends: Connection: close", rule];
   if (kind === "response" && contentLength === undefined && !chunked) {
     return ["ends: only the connection's end tells where the content ends", RULE];
   }

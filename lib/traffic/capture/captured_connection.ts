@@ -184,8 +184,7 @@ export class CapturedConnection {
       return this.#closeByReset();
     }
     const ahead = flow.ahead(sequence);
-    const isAnswer = answers && this.#tcp.handshake.length === 1 && this.#synTime !== undefined;
-    const isExact = ahead === 0 || isAnswer;
+    const isExact = ahead === 0 || answers && this.#tcp.handshake.length === 1 && this.#synTime !== undefined;
     if (!isExact && (ahead < 0 || ahead >= this.#windows[otherSide(side)]) || this.#reset?.isExact) return;
     if (isExact || this.#reset === undefined) this.#reset = { packet, by: side, isExact };
     if ((flags & ACK) !== 0) other.acknowledge(acknowledged, packet);
@@ -207,8 +206,7 @@ export class CapturedConnection {
       this.#countAfterReset(side, segment);
       return true;
     }
-    const isNew = side !== by && this.#half(side).flow.newOctets(segment.sequence, segment.length) > 0;
-    if (!isNew) {
+    if (side === by || this.#half(side).flow.newOctets(segment.sequence, segment.length) === 0) {
       this.#held.push({ segment: { ...segment, payload: segment.payload.slice() }, packet });
       budget.used += SEGMENT_BYTES + segment.payload.length;
       return true;
@@ -220,9 +218,7 @@ export class CapturedConnection {
   }
 
   #takeHeld() {
-    for (const { segment: { payload } } of this.#held) {
-      this.#context.budget.used -= SEGMENT_BYTES + payload.length;
-    }
+    for (const { segment: { payload } } of this.#held) this.#context.budget.used -= SEGMENT_BYTES + payload.length;
     return this.#held.splice(0);
   }
 

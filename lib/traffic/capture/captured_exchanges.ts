@@ -142,9 +142,7 @@ export class CapturedExchanges {
   /** Ends the message at the gap; what follows starts a new one. */
   #missing(direction: Direction, { by, octets, why, cut, origin }: CaptureEvent & { kind: "missing" }): void {
     const count = `${counted(octets, "octet")} of the ${by}`;
-    if (why === "skipped") {
-      return this.#note(`${count} skipped, up to the next start line (packet ${origin.packet})`);
-    }
+    if (why === "skipped") return this.#note(`${count} skipped, up to the next start line (packet ${origin.packet})`);
     this.valid = false;
     this.#missingIn.add(direction);
     this.#explainer.pairing.gap(direction, octets);

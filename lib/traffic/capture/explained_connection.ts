@@ -217,9 +217,7 @@ export class ExplainedConnection {
       this.#missing > 0 ? `, ${counted(this.#missing, "octet")} not captured` : "",
       this.#opened.startCaptured ? "" : ", start not captured",
     ].join("");
-    if (request + response + this.#skipped + this.#missing === 0) {
-      return ["no octets", ...this.#ends].join(", ") + gone;
-    }
+    if (request + response + this.#skipped + this.#missing === 0) return ["no octets", ...this.#ends].join(", ") + gone;
     const octets = `${counted(request, "octet")} from the client, ${response} from the server`;
     return `${other ? `not HTTP/1 but ${other}` : "not HTTP"}, ${octets}${gone}`;
   }

@@ -101,9 +101,7 @@ export class CaptureReader {
   /** Returns one line on each of these connections that had octets after its reset. */
   notesAfterResets(connections: { has(connection: number): boolean }): string[] {
     return [...this.afterResets].filter(([connection]) => connections.has(connection))
-      .map(([connection, octets]) => {
-        return `connection ${connection}: ${counted(octets, "octet")} after the reset not explained`;
-      });
+      .map(([number, octets]) => `connection ${number}: ${counted(octets, "octet")} after the reset not explained`);
   }
 
   get #now(): { number: number; time: number } {

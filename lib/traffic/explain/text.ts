@@ -113,9 +113,7 @@ export function refusalText(
     const line = { start: position + start, octets, kind: "broken" } as const;
     lines.push(...caretLines(line, error.offset!, found, width, PLAIN));
   }
-  if (error.fault !== undefined) {
-    lines.push(...degreeLines(error.seen, CAUSES[error.fault][direction], columns, PLAIN));
-  }
+  if (error.fault !== undefined) lines.push(...degreeLines(error.seen, CAUSES[error.fault][direction], columns, PLAIN));
   const fix = fixFor(error);
   if (fix !== undefined) lines.push(...sentence("fix:", fix, columns));
   return lines.map((line) => `${line}\n`).join("");
