@@ -45,7 +45,7 @@ export class Explainer {
     return this.#labels[direction].needsNoMore;
   }
 
-  /** Receives the octets of one read, which are lent. Returns what {@linkcode Pairing.takeBack} does. */
+  /** Receives octets of one read, which may change after the call. Returns what {@linkcode Pairing.takeBack} does. */
   octets(direction: Direction, bytes: Uint8Array, time?: number): Uint8Array | undefined {
     const { request, response } = this.#labels;
     this.#labels[direction].lend(bytes);

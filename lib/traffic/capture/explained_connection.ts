@@ -8,7 +8,7 @@ import { type Acknowledged, type CaptureEvent, directionOf, type OpenedInCapture
 import { handshakeText, repeatedText, timeText } from "./words.ts";
 
 const TEXT_BYTES = 1024;
-/** A waiting connection is explained after so many octets of one direction in a row. */
+/** A waiting connection is explained after so many octets of one direction in a row: as text they take less memory. */
 const LONG_OCTETS = 8 * 1024;
 /** The overhead in memory of a connection, and of each event that waits. */
 const CONNECTION_BYTES = 650;

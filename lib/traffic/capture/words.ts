@@ -70,6 +70,7 @@ export function segmentsText(
 ): string {
   if (pieces === 0) return "";
   const which = pieces === 1 ? `packet ${packets[0]}` : `packets ${packets[0]} to ${packets.at(-1)}`;
+  // A packet with more octets than a segment is split by the network card.
   const split = `${counted(pieces, "packet")}, before the card split ${pieces === 1 ? "it" : "them"}`;
   const place = largest > mss
     ? `in ${split}, ${which}`
