@@ -164,25 +164,20 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
       const isMasked = credentialsWithin(credentials, start, end).length > 0;
       return { start, end, kind, rule, ...isMasked ? { label: labelOfMasked(row) } : { label, parts } };
     }),
-    findings: [...options.findingsOf?.(range) ?? [], ...findings].map(({ text, rule }) => withRule(text, rule)),
+    findings: [...options.findingsOf?.(range) ?? [], ...findings],
     fault: fault && {
-      text: withRule(degreeSentence(fault.detail, fault.degree), fault.degree.rule),
+      detail: degreeSentence(fault.detail, fault.degree),
+      rule: fault.degree.rule,
       offset: fault.offset,
       line: lineWithCaret(octetString(shown), fault.offset),
-      advice: [
-        ...fault.fix ? [`fix: ${fault.fix}`] : [],
-        ...readingLines(showCredentials ? fault.readings : fault.readings.map(maskedReading), direction),
-      ],
+      fix: fault.fix,
+      readings: readingLines(showCredentials ? fault.readings : fault.readings.map(maskedReading), direction),
     },
     ...direction === "request" && end === to && {
       raw: `raw "${readable(octetString(shown)).replaceAll('"', '\\"')}"`,
       ...complete && { curl: curlOf(shown, options.endpointOf(connection)) },
     },
   };
-}
-
-function withRule(text: string, rule: string | undefined): string {
-  return rule ? `${text} (${rule})` : text;
 }
 
 function lineWithCaret(octets: string, offset: number): string {

@@ -2,8 +2,8 @@
  * The exchange that is open: its messages one under the other, as far as they had come at the moment that is looked at.
  *
  * @typedef {{ start: number, end: number, kind: string, label: string, rule?: string, parts?: Row[] }} Row
- * @typedef {{ text: string, offset: number, line: string, advice: string[] }} Broken
- * @typedef {{ octets: string, leftOut: number, rows: Row[], findings: string[],
+ * @typedef {{ detail: string, rule?: string, offset: number, line: string, fix?: string, readings?: string[] }} Broken
+ * @typedef {{ octets: string, leftOut: number, rows: Row[], findings: { text: string, rule?: string }[],
  *   fault?: Broken, curl?: string, raw?: string }} Labelled
  * @typedef {{ direction: Direction, message: Message, to: number, cuts: number[], about: string }} Part
  * @typedef {{ octets: Uint8Array, labelled: Labelled }} Loaded
@@ -24,10 +24,10 @@ import {
   octetText,
   part,
   reachWithArrows,
-  sentence,
   titleText,
   unbroken,
   visible,
+  withRule,
 } from "./text.js";
 
 /** Responses of one exchange that are shown: the last ones. */
@@ -187,18 +187,15 @@ function drawPart({ direction, cuts, about }, message) {
   }
   const { octets, labelled } = message;
   block.append(drawLines(octets, labelled, { cuts, about, direction }));
-  const { fault, findings, leftOut } = labelled;
-  if (fault) {
-    const lines = fault.advice.map((text) => element("p", "", ...sentence(text)));
-    const title = element("strong", "", ...sentence(fault.text));
-    block.append(element("div", "fault", title, element("pre", "", fault.line), ...lines));
-  }
+  if (labelled.fault) block.append(drawFault(labelled.fault));
+  const { findings, leftOut } = labelled;
   const { word, back } = readWord();
   const pieces = counted(cuts.length + 1, direction === "request" ? word : back);
-  const came = `it came in ${pieces}: another one starts at octet ${cuts.join(", ")}`;
-  const more = `${leftOut} more octets are not shown`;
+  const came = { text: `it came in ${pieces}: another one starts at octet ${cuts.join(", ")}` };
+  const more = { text: `${leftOut} more octets are not shown` };
+  /** @type {typeof findings} */
   const lines = [...findings, ...cuts.length > 0 ? [came] : [], ...leftOut > 0 ? [more] : []];
-  const list = element("ul", "findings", ...lines.map((text) => element("li", "", ...sentence(text))));
+  const list = element("ul", "findings", ...lines.map(({ text, rule }) => element("li", "", ...withRule(text, rule))));
   if (lines.length > 0) block.append(list);
   return block;
 }
@@ -301,6 +298,15 @@ function partTexts(octets, parts) {
     const some = octetText(octets.subarray(start, Math.min(end, start + MAX_PART_OCTETS)));
     return `${some.map((one) => typeof one === "string" ? one : one.textContent).join("").trim()}: ${label}`;
   });
+}
+
+/** @param {Broken} fault */
+function drawFault({ detail, rule, line, fix, readings = [] }) {
+  const box = element("div", "fault", element("strong", "", ...withRule(detail, rule)), element("pre", "", line));
+  for (const text of [...fix ? [`fix: ${fix}`] : [], ...readings]) {
+    box.append(element("p", "", ...visible(unbroken(text))));
+  }
+  return box;
 }
 
 // What a row means, and its parts, of the one that is pointed at or has the focus.

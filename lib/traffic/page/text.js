@@ -91,9 +91,9 @@ export function unbroken(text) {
   return text.replace(/RFC (\d+) §/g, "RFC\u00a0$1\u00a0§");
 }
 
-/** @param {string} text */
-export function sentence(text) {
-  return visible(unbroken(text));
+/** @param {string} text @param {string | undefined} rule */
+export function withRule(text, rule) {
+  return visible(unbroken(rule ? `${text} (${rule})` : text));
 }
 
 /** @param {number} octet */
