@@ -28,7 +28,6 @@ export interface BatchWriterOptions {
 
 /** Buffers messages and writes them to a sink in batches. */
 export class BatchWriter {
-  readonly #sink: Sink;
   readonly #options: Required<BatchWriterOptions>;
   #gathered = new ByteBuffer(INITIAL_BYTES);
   #messages = 0;
@@ -40,8 +39,7 @@ export class BatchWriter {
   #failing = false;
 
   /** Creates a writer for a sink. */
-  constructor(sink: Sink, options: BatchWriterOptions = {}) {
-    this.#sink = sink;
+  constructor(private readonly sink: Sink, options: BatchWriterOptions = {}) {
     this.#options = { maxBytes: MAX_UNPRINTED_BYTES, failed: () => {}, retryMs: PRINT_RETRY_MS, ...options };
   }
 
@@ -79,7 +77,7 @@ export class BatchWriter {
       this.#spare = batch;
       this.#messages = this.#omitted = 0;
       try {
-        await writeAll(this.#sink, batch.view());
+        await writeAll(this.sink, batch.view());
         this.#failing = false;
       } catch (error) {
         // The reader has closed the pipe, as in `serve | head`: the server goes on without output.

@@ -125,11 +125,9 @@ export class ByteBuffer {
   bytes: Uint8Array<ArrayBuffer>;
   /** How many bytes are in use. */
   length = 0;
-  readonly #initialBytes: number;
 
   /** Creates a buffer with this initial size in bytes. */
-  constructor(initialBytes: number) {
-    this.#initialBytes = initialBytes;
+  constructor(private readonly initialBytes: number) {
     this.bytes = new Uint8Array(initialBytes);
   }
 
@@ -162,24 +160,21 @@ export class ByteBuffer {
   /** Empties the buffer, and releases memory beyond `keptBytes`. */
   clear(keptBytes: number): void {
     this.length = 0;
-    if (this.bytes.length > keptBytes) this.bytes = new Uint8Array(this.#initialBytes);
+    if (this.bytes.length > keptBytes) this.bytes = new Uint8Array(this.initialBytes);
   }
 }
 
 /** Collects bytes up to a limit. */
 export class BoundedBytes {
-  readonly #most: number;
   /** `undefined` once there were too many. */
   #kept: ByteBuffer | undefined = new ByteBuffer(0);
 
   /** Collects at most so many bytes. */
-  constructor(most: number) {
-    this.#most = most;
-  }
+  constructor(private readonly most: number) {}
 
   /** Adds bytes, which may change afterwards. */
   add(bytes: Uint8Array): void {
-    if (this.#kept !== undefined && this.#kept.length + bytes.length > this.#most) this.#kept = undefined;
+    if (this.#kept !== undefined && this.#kept.length + bytes.length > this.most) this.#kept = undefined;
     this.#kept?.append(bytes);
   }
 

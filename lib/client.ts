@@ -21,22 +21,17 @@ const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
 
 /** A session with one server. Its connection persists, and is opened again after the server has closed it. */
 export class Session {
-  readonly #endpoint: Endpoint;
-  readonly #options: ClientOptions;
   #connection: ClientConnection | undefined;
   #cancel: AbortController | undefined;
 
   /** Creates a session with a server; nothing is sent yet. */
-  constructor(endpoint: Endpoint, options: ClientOptions) {
-    this.#endpoint = endpoint;
-    this.#options = options;
-  }
+  constructor(private readonly endpoint: Endpoint, private readonly options: ClientOptions) {}
 
   /** Connects, unless a connection is open. Throws a {@linkcode ClientError} if that fails, or is cancelled. */
   async connect(): Promise<void> {
     if (this.#connection !== undefined) return;
     const open = async ({ signal }: AbortController) => {
-      this.#connection = await ClientConnection.open(this.#endpoint, this.#options, signal);
+      this.#connection = await ClientConnection.open(this.endpoint, this.options, signal);
     };
     if (this.#cancel !== undefined) await open(this.#cancel);
     else await this.#cancellable(open, "Cancelled; there is no connection");
@@ -96,7 +91,7 @@ export class Session {
       try {
         await this.#ready();
         view.begin();
-        const { timeoutMs } = this.#options;
+        const { timeoutMs } = this.options;
         const outcome = await exchangeRaw(this.#connection!.lend(), steps, view, { timeoutMs, signal });
         return { outcome, ...view.end(outcome) };
       } finally {

@@ -55,7 +55,6 @@ const LF = 0x0a;
 export class ContentView {
   /** Whether the output so far ends with a line end; true at the beginning. */
   endsLine = true;
-  readonly #options: ContentViewOptions;
   readonly #type: string;
   /** The names of the content codings, in the order in which they were applied. */
   readonly #codings: readonly string[];
@@ -77,8 +76,7 @@ export class ContentView {
   #octets = 0;
 
   /** Starts showing content. */
-  constructor(options: ContentViewOptions) {
-    this.#options = options;
+  constructor(private readonly options: ContentViewOptions) {
     this.#type = options.type?.split(";", 1)[0].trim().toLowerCase() ?? "";
     const names = options.coding?.toLowerCase().split(",").map((name) => name.trim()) ?? [];
     this.#codings = names.filter((name) => name !== "" && name !== "identity");
@@ -146,7 +144,7 @@ export class ContentView {
     this.#classify();
     const indented = this.#holds && !this.#isBinary ? this.#indented(this.#held.view()) : undefined;
     if (indented !== undefined) {
-      const isText = this.#options.writeExactly === undefined;
+      const isText = this.options.writeExactly === undefined;
       for (const piece of indented) await (isText ? this.#write(piece) : this.#pass(Buffer.from(piece, "latin1")));
       await this.#write("\n");
     } else await this.#cut();
@@ -156,7 +154,7 @@ export class ContentView {
   /** Shows the rest of what is not indented. */
   async #cut(): Promise<void> {
     await this.#release();
-    if (this.#isBinary || this.#options.writeExactly !== undefined) return;
+    if (this.#isBinary || this.options.writeExactly !== undefined) return;
     if (this.#charset !== undefined) await this.#write(this.#text.add(this.#charset.decode(NO_BYTES, true)));
     await this.#write(this.#text.end());
     if (!this.endsLine) await this.#write("\n");
@@ -168,14 +166,14 @@ export class ContentView {
   }
 
   get #mayIndent(): boolean {
-    return this.#options.indent !== "never" && (JSON_TYPE.test(this.#type) || this.#type === "");
+    return this.options.indent !== "never" && (JSON_TYPE.test(this.#type) || this.#type === "");
   }
 
   /** Decides by what is held whether content is binary, and which charset text is in. */
   #classify(): void {
     if (!this.#holds) return;
     const start = this.#held.view();
-    const { type = "", writeExactly } = this.#options;
+    const { type = "", writeExactly } = this.options;
     const isText = (/charset=/i.test(type) || TEXT_TYPE.test(this.#type)) && !BINARY_TYPE.test(this.#type);
     const charset = isText ? charsetOf(type, start) : undefined;
     // Octets under a wrong coding are text only if they look like it.
@@ -197,14 +195,14 @@ export class ContentView {
   }
 
   async #pass(octets: Uint8Array): Promise<void> {
-    const { writeExactly } = this.#options;
+    const { writeExactly } = this.options;
     if (writeExactly === undefined) return;
     await writeExactly(octets);
     this.endsLine = octets.at(-1) === LF;
   }
 
   async #show(octets: Uint8Array): Promise<void> {
-    if (this.#options.writeExactly !== undefined) return await this.#pass(octets);
+    if (this.options.writeExactly !== undefined) return await this.#pass(octets);
     for (const piece of pieces(octets)) {
       await this.#write(this.#text.add(this.#charset?.decode(piece, false) ?? piece));
     }
@@ -212,17 +210,17 @@ export class ContentView {
 
   async #write(text: string): Promise<void> {
     if (text === "") return;
-    await this.#options.write(text);
+    await this.options.write(text);
     this.endsLine = text.endsWith("\n");
   }
 
   async #say(line: string): Promise<void> {
-    if (this.#options.writeExactly === undefined) await this.#write(`${this.#options.painter("dim", line)}\n`);
+    if (this.options.writeExactly === undefined) await this.#write(`${this.options.painter("dim", line)}\n`);
   }
 
   /** Returns content indented, one character for each octet if it is exact; `undefined` if it is shown as received. */
   #indented(held: Uint8Array): Iterable<string> | undefined {
-    const { indent, columns, painter, writeExactly, type = "" } = this.#options;
+    const { indent, columns, painter, writeExactly, type = "" } = this.options;
     if (!this.#mayIndent || held.length > MAX_HELD_CONTENT_OCTETS) return undefined;
     const charset = writeExactly === undefined || isUtf8Start(held) ? undefined : charsetOf(type, held);
     if (charset !== undefined && !hasPlainSigns(held, charset)) return undefined;
@@ -257,7 +255,7 @@ export class ContentView {
     const coded = this.#decoder === undefined ? "" : ` coded with ${coding}`;
     const wire = coded !== "" || isIndented ? `; ${grouped(this.#octets)} octets${coded} on the wire` : "";
     const line = `(${how}${wire})`;
-    if (state !== "going" && this.#options.writeExactly !== undefined) await this.#options.note?.(line);
+    if (state !== "going" && this.options.writeExactly !== undefined) await this.options.note?.(line);
     else await this.#say(line);
   }
 
@@ -267,7 +265,7 @@ export class ContentView {
     const coded = coding === "" ? "" : ` coded with ${coding}`;
     const isInvalid = this.#isMiscoded && ContentDecoder.for(this.#codings) !== undefined;
     const invalid = isInvalid ? `: they are not valid ${coding}` : "";
-    const { hint = "; save with > FILE" } = this.#options;
+    const { hint = "; save with > FILE" } = this.options;
     await this.#say(`${grouped(this.#octets)} octets of ${type}${coded}, not shown${invalid}${hint}`);
   }
 }

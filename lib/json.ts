@@ -101,8 +101,6 @@ export class JsonScanner {
   valueStart = 0;
   /** The end of that member's value. */
   valueEnd = 0;
-
-  readonly #bytes: Uint8Array;
   #next = VALUE;
   /** For each depth, whether it is an object (1) or an array (0). */
   #open: Uint8Array<ArrayBuffer> = new Uint8Array(64);
@@ -116,13 +114,11 @@ export class JsonScanner {
   #innerEnd = 0;
 
   /** Starts at the text's first octet. */
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
+  constructor(private readonly bytes: Uint8Array) {}
 
   /** Continues to the end of the next outermost member, the end of the text, the first error, or the limit. */
   next(limit: number = Infinity): Scanned {
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
     const end = Math.min(limit, bytes.length);
     while (this.at < end) {
       if (this.#inString) {
@@ -232,7 +228,7 @@ export class JsonScanner {
 
   /** Continues a string to its end, or to the limit between two characters. */
   #scanString(limit: number): boolean {
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
     let at = this.at;
     let next = at;
     for (; at < limit && bytes[at] !== QUOTE; at = next) {
@@ -264,7 +260,7 @@ export class JsonScanner {
 
   /** Reads `[ minus ] int [ frac ] [ exp ]` (RFC 8259 §6). */
   #scanNumber(): boolean {
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
     const start = this.at;
     if (bytes[this.at] === MINUS) this.at++;
     if (bytes[this.at] === ZERO) this.at++;
@@ -287,21 +283,21 @@ export class JsonScanner {
   /** Reads digits. Returns whether there was one. */
   #scanDigits(): boolean {
     const start = this.at;
-    while (isDigit(this.#bytes[this.at])) this.at++;
+    while (isDigit(this.bytes[this.at])) this.at++;
     return this.at > start;
   }
 
   #checkNumber(start: number): void {
-    const problem = numberProblem(UTF8.decode(this.#bytes.subarray(start, this.at)));
+    const problem = numberProblem(UTF8.decode(this.bytes.subarray(start, this.at)));
     if (problem === undefined || this.nameEnd === 0) return;
-    const path = [UTF8.decode(this.#bytes.subarray(this.nameStart, this.nameEnd))];
-    if (this.#innerEnd > 0) path.push(UTF8.decode(this.#bytes.subarray(this.#innerStart, this.#innerEnd)));
+    const path = [UTF8.decode(this.bytes.subarray(this.nameStart, this.nameEnd))];
+    if (this.#innerEnd > 0) path.push(UTF8.decode(this.bytes.subarray(this.#innerStart, this.#innerEnd)));
     this.badNumber = { path, problem };
   }
 
   #scanLiteral(literal: string): boolean {
     for (let i = 0; i < literal.length; i++, this.at++) {
-      if (this.#bytes[this.at] !== literal.charCodeAt(i)) return false;
+      if (this.bytes[this.at] !== literal.charCodeAt(i)) return false;
     }
     return true;
   }

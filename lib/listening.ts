@@ -54,22 +54,21 @@ type Options = ServeOptions | RelayOptions;
 export class Listening {
   /** The address that it listens on. */
   readonly addr: Deno.NetAddr;
-  /** The outputs of the process. */
-  readonly outputs: Outputs;
   /** The page that shows what passes, if there is one. */
   page: Page | undefined;
   /** Receives what passes; `undefined` if nothing shows it. */
   tap: TrafficListener | undefined;
-  readonly #options: Options;
-  readonly #listener: Listener;
   #recorder: Recorder | undefined;
   /** The server's own certificate, for the page's requests. */
   readonly #caCerts: string[];
 
-  private constructor(options: Options, outputs: Outputs, listener: Listener, { identity }: CheckedIdentity) {
-    this.#options = options;
-    this.outputs = outputs;
-    this.#listener = listener;
+  private constructor(
+    private readonly options: Options,
+    /** The outputs of the process. */
+    readonly outputs: Outputs,
+    private readonly listener: Listener,
+    { identity }: CheckedIdentity,
+  ) {
     this.#caCerts = identity === undefined ? [] : [identity.cert];
     this.addr = listener.addr as Deno.NetAddr;
   }
@@ -86,7 +85,7 @@ export class Listening {
 
   /** Uses another certificate from now on. */
   renew(identity: Identity): void {
-    (this.#listener as TlsRelay).renew(identity);
+    (this.listener as TlsRelay).renew(identity);
     this.#caCerts.splice(0, 1, identity.cert);
   }
 
@@ -95,7 +94,7 @@ export class Listening {
     about: Pick<PageOptions, "messageLimits" | "words" | "table" | "relayTo">,
     { view, interfaces }: { view?: TrafficListener; interfaces?: Readonly<Record<End, string>> },
   ): Promise<void> {
-    const { recordFile: name, page, showCredentials, tls } = this.#options;
+    const { recordFile: name, page, showCredentials, tls } = this.options;
     const { note } = this.outputs;
     if (name !== undefined) {
       const { Recorder, RECORDING_NOTICE } = await import("./traffic/capture/recorder.ts");
@@ -131,7 +130,7 @@ export class Listening {
   /** Starts a server. */
   serve(answers: Service | ConnectionMaker, { observer = {}, ...options }: ServerOptions): Server {
     const { tap, page } = this;
-    const listener = tap === undefined ? this.#listener : tappedListener(this.#listener, tap);
+    const listener = tap === undefined ? this.listener : tappedListener(this.listener, tap);
     const own: Observer = { cannotAccept: this.#cannotAccept, failed: this.#failed };
     if (page !== undefined) own.closed = (connection, reason) => page.closed(connection, reason);
     return new Server(listener, answers, { ...options, observer: joined([observer, own]) });
@@ -152,7 +151,7 @@ export class Listening {
     readonly log: { readonly connections: number; readonly exchanges: number } | undefined;
   }): Promise<number> {
     const { page, outputs: { note, writer } } = this;
-    const { logFormat, tls, limits } = this.#options;
+    const { logFormat, tls, limits } = this.options;
     const { warning, what, facts, lines, log } = running;
     // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
     const stopped = stopSignal(async () => this.outputs.say(await running.renew()));
@@ -183,7 +182,7 @@ export class Listening {
 
   /** Prints an exchange for programs, unless with `--quiet`. */
   readonly logged = (exchange: LoggedExchange): void => {
-    if (!this.#options.quiet) this.outputs.writer.print(logLine("exchange", exchange));
+    if (!this.options.quiet) this.outputs.writer.print(logLine("exchange", exchange));
   };
 
   readonly #cannotAccept = (reason: string): void => this.outputs.note(`Cannot accept a connection now: ${reason}`);

@@ -50,7 +50,6 @@ export class Server {
   static readonly #running = new Set<Server>();
 
   readonly #context: ServerContext;
-  readonly #listener: Listener;
   readonly #clocks: Required<Pick<ServerOptions, "now" | "monotonicNow">>;
   readonly #make: ConnectionMaker;
   readonly #connections = new Set<AcceptedConnection>();
@@ -65,7 +64,7 @@ export class Server {
   #stopsAt = Infinity;
 
   /** Starts accepting connections, whose requests a service answers, unless a function takes them over. */
-  constructor(listener: Listener, answers: Service | ConnectionMaker, options: ServerOptions = {}) {
+  constructor(private readonly listener: Listener, answers: Service | ConnectionMaker, options: ServerOptions = {}) {
     const { messageLimits = REQUEST_LIMITS, limits = SERVER_LIMITS, observer = {} } = options;
     const { maxSpareCodecs } = limits;
     this.#context = {
@@ -84,7 +83,6 @@ export class Server {
       : (connection, conn, context) => new ServerConnection(connection, conn, context, answers);
     // The listing that is to be read soonest gives way.
     this.#context.budget.reclaim = () => cutOffLeast(this.#connections, "pieceEnd", CLOSE_REASONS.memory);
-    this.#listener = listener;
     this.#clocks = { now: Date.now, monotonicNow: () => performance.now(), ...options };
     this.sweep();
     this.#timer = setInterval(() => this.sweep(), limits.sweepMs);
@@ -128,7 +126,7 @@ export class Server {
 
   async #stop(): Promise<void> {
     this.#context.stopping = true;
-    this.#listener.close();
+    this.listener.close();
     clearInterval(this.#timer);
     this.sweep();
     this.#stopsAt = this.#context.clock + this.#context.limits.shutdownMs;
@@ -148,7 +146,7 @@ export class Server {
     let failures = 0;
     while (!this.#context.stopping) {
       try {
-        this.#admit(await this.#listener.accept());
+        this.#admit(await this.listener.accept());
         failures = 0;
       } catch (error) {
         if (this.#context.stopping) return;

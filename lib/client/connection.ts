@@ -104,8 +104,6 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
 }
 
 export class ClientConnection {
-  readonly #conn: Socket;
-  readonly #options: ClientOptions;
   /** When the last exchange ended, or the connection was opened, in milliseconds. */
   #idleSince = performance.now();
   readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
@@ -129,9 +127,7 @@ export class ClientConnection {
   /** Whether an exchange has completed on this connection. */
   used = false;
 
-  private constructor(conn: Socket, options: ClientOptions) {
-    this.#conn = conn;
-    this.#options = options;
+  private constructor(private readonly conn: Socket, private readonly options: ClientOptions) {
     options.connected?.(conn.localAddr as Deno.NetAddr, conn.remoteAddr as Deno.NetAddr);
     this.#reading = this.#read();
   }
@@ -170,7 +166,7 @@ export class ClientConnection {
     for (;;) {
       const event = this.#nextEvent();
       if (event === undefined) {
-        await this.#options.room?.();
+        await this.options.room?.();
         // The head must arrive in time; content may take longer as long as octets arrive.
         if (!isInterim(status)) this.#progress = performance.now();
         await this.#receive();
@@ -207,14 +203,14 @@ export class ClientConnection {
     this.#busy = true;
     return {
       read: async () => {
-        const reading = this.#reading ?? this.#conn.read(this.#buffer);
+        const reading = this.#reading ?? this.conn.read(this.#buffer);
         this.#reading = undefined;
         const count = await reading;
-        await this.#options.room?.();
+        await this.options.room?.();
         return count === null ? null : this.#buffer.subarray(0, count);
       },
-      write: (bytes) => this.#conn.write(bytes),
-      closeWrite: () => this.#conn.closeWrite(),
+      write: (bytes) => this.conn.write(bytes),
+      closeWrite: () => this.conn.closeWrite(),
       close: () => this.close(),
     };
   }
@@ -223,7 +219,7 @@ export class ClientConnection {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     try {
-      this.#conn.close();
+      this.conn.close();
     } catch {
       // Already closed.
     }
@@ -231,7 +227,7 @@ export class ClientConnection {
 
   /** Starts reading. Between exchanges the end or unsolicited data comes: both make the connection unusable. */
   #read(): Promise<number | null> {
-    const reading = this.#conn.read(this.#buffer);
+    const reading = this.conn.read(this.#buffer);
     reading.then(
       (count) => count === null ? this.#noteEnd("FIN") : this.#noteUnasked(this.#buffer.subarray(0, count)),
       (error) => this.#noteEnd(endOf(error)),
@@ -259,7 +255,7 @@ export class ClientConnection {
 
   /** Ends the connection between two exchanges, and notes that for the user. */
   #endNow(how: string, isGreeting = false): void {
-    const { closed } = this.#options;
+    const { closed } = this.options;
     // A close by this program is not reported.
     if (this.#isClosed) return;
     this.ended = { how, isKnown: closed !== undefined || this.#announced !== undefined, isGreeting };
@@ -284,15 +280,15 @@ export class ClientConnection {
   /** Sends a request's octets. Each piece that the system accepts gives the server time anew. */
   async #send(octets: Uint8Array): Promise<void> {
     while (this.#handedOver < octets.length) {
-      await this.#options.room?.();
-      this.#handedOver += await this.#conn.write(octets.subarray(this.#handedOver, this.#handedOver + WRITE_OCTETS));
+      await this.options.room?.();
+      this.#handedOver += await this.conn.write(octets.subarray(this.#handedOver, this.#handedOver + WRITE_OCTETS));
       this.#progress = performance.now();
     }
   }
 
   /** Until when the server has time, in milliseconds: what was handed over last may still be on its way. */
   get #lastMoment(): number {
-    return this.#progress + this.#options.timeoutMs + unseenMs(this.#handedOver);
+    return this.#progress + this.options.timeoutMs + unseenMs(this.#handedOver);
   }
 
   /** Ends a read that takes too long. One timer serves all, because most finish long before it fires. */
@@ -301,7 +297,7 @@ export class ClientConnection {
       this.#timer = undefined;
       if (!this.#waits) return;
       if (this.#lastMoment > performance.now()) return this.#watch();
-      this.#late = timeoutError(this.#options.timeoutMs, unseenMs(this.#handedOver));
+      this.#late = timeoutError(this.options.timeoutMs, unseenMs(this.#handedOver));
       this.close();
     }, Math.max(0, this.#lastMoment - performance.now()));
   }

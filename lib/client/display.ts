@@ -38,19 +38,17 @@ const HEAD_METHODS = ["HEAD", "OPTIONS"];
 
 export class Display {
   print: string | undefined;
-  readonly #options: DisplayOptions;
   #method = "";
   #view: ContentView | undefined;
   /** Whether piped content did not end with a line end: one is added before other output, and at the input's end. */
   #midLine = false;
 
-  constructor(options: DisplayOptions) {
-    this.#options = options;
+  constructor(private readonly options: DisplayOptions) {
     this.print = options.print;
   }
 
   async show(event: ClientEvent): Promise<void> {
-    const { screen, painter, accepted } = this.#options;
+    const { screen, painter, accepted } = this.options;
     switch (event.kind) {
       case "notice":
         return await screen.note(`(${event.text})`);
@@ -93,16 +91,16 @@ export class Display {
   /** Writes text on its own line. */
   async write(text: string): Promise<void> {
     await this.endLine();
-    await this.#options.screen.write(ENCODER.encode(text));
+    await this.options.screen.write(ENCODER.encode(text));
   }
 
   async endLine(): Promise<void> {
-    if (this.#midLine) await this.#options.screen.write(ENCODER.encode("\n"));
+    if (this.#midLine) await this.options.screen.write(ENCODER.encode("\n"));
     this.#midLine = false;
   }
 
   async banner(text: string): Promise<void> {
-    if (this.#options.interactive) await this.write(`${this.#options.painter("dim", text)}\n`);
+    if (this.options.interactive) await this.write(`${this.options.painter("dim", text)}\n`);
   }
 
   get showsHeads(): boolean {
@@ -110,7 +108,7 @@ export class Display {
   }
 
   #shows(parts: string): boolean {
-    const { screen } = this.#options;
+    const { screen } = this.options;
     const print = this.print ?? (screen.terminal ? "hb" : HEAD_METHODS.includes(this.#method) ? "h" : "b");
     return [...parts].some((part) => print.includes(part));
   }
@@ -128,12 +126,12 @@ export class Display {
   }
 
   async #showHead(head: string): Promise<void> {
-    await this.#showMasked(head, (masked) => showHead(masked, this.#options.painter));
+    await this.#showMasked(head, (masked) => showHead(masked, this.options.painter));
   }
 
   /** Shows octets without credentials: as safe text on a terminal, exactly otherwise. */
   async #showMasked(octets: string, safeText: (masked: string) => string): Promise<void> {
-    const { screen, showCredentials } = this.#options;
+    const { screen, showCredentials } = this.options;
     const masked = showCredentials ? octets : maskCredentials(octets);
     await this.endLine();
     await screen.write(screen.terminal ? ENCODER.encode(safeText(masked)) : Buffer.from(masked, "latin1"));
@@ -143,13 +141,13 @@ export class Display {
   async #showContent(octets: Uint8Array): Promise<void> {
     if (this.#view !== undefined) return await this.#view.add(octets);
     // The content may be large: it is not converted to text.
-    await this.#options.screen.write(octets);
+    await this.options.screen.write(octets);
     this.#midLine = octets.at(-1) !== LF;
   }
 
   /** Creates a view of content; `undefined` if it is written as received. */
   async #viewOf(type?: string, coding?: string): Promise<ContentView | undefined> {
-    const { screen, pretty, painter } = this.#options;
+    const { screen, pretty, painter } = this.options;
     if (!screen.terminal && pretty !== "all") return undefined;
     const { ContentView } = await import("../content.ts");
     return new ContentView({

@@ -13,20 +13,17 @@ const GATHERED_OCTETS = 64 * 1024;
 
 /** Gathers octets and writes them at the end of the event loop's turn, or earlier if there are many. */
 export class Output {
-  readonly #sink: Sink;
   readonly #gathered = new ByteBuffer(0);
   #writing: Promise<void> | undefined;
   #error: Error | undefined;
 
-  constructor(sink: Sink) {
-    this.#sink = sink;
-  }
+  constructor(private readonly sink: Sink) {}
 
   /** Prints octets. If there are too many, waits until they are written. Throws the error of an earlier write. */
   async write(octets: Uint8Array): Promise<void> {
     if (this.#gathered.length + octets.length > GATHERED_OCTETS) await this.flush();
     if (this.#error !== undefined) throw this.#error;
-    if (octets.length > GATHERED_OCTETS) return await writeAll(this.#sink, octets);
+    if (octets.length > GATHERED_OCTETS) return await writeAll(this.sink, octets);
     this.#gathered.append(octets);
     this.#writing ??= this.#writeGathered();
   }
@@ -47,7 +44,7 @@ export class Output {
     while (this.#gathered.length > 0) {
       const octets = this.#gathered.view().slice();
       this.#gathered.length = 0;
-      await writeAll(this.#sink, octets).catch((error) => this.#error ??= error);
+      await writeAll(this.sink, octets).catch((error) => this.#error ??= error);
     }
     this.#writing = undefined;
   }
@@ -58,20 +55,18 @@ export class ProcessScreen extends Output implements Screen {
   readonly terminal = Deno.stdout.isTerminal();
   readonly columns = terminalColumns;
   input: TerminalInput | undefined;
-  readonly #interactive: boolean;
   /** Resolves once the notices so far are shown; errors of writing are reported where the output ends. */
   #noticed: Promise<void> = Promise.resolve();
 
-  constructor(interactive: boolean) {
+  constructor(private readonly interactive: boolean) {
     super(Deno.stdout);
-    this.#interactive = interactive;
   }
 
   async note(line: string): Promise<void> {
     await this.#noticed;
     await this.flush();
-    const shown = this.#interactive ? wrapMessage(line, terminalColumns()) : line;
-    await writeLine(this.#interactive && this.terminal ? Deno.stdout : Deno.stderr, shown);
+    const shown = this.interactive ? wrapMessage(line, terminalColumns()) : line;
+    await writeLine(this.interactive && this.terminal ? Deno.stdout : Deno.stderr, shown);
   }
 
   /** Shows a line in parentheses as soon as the prompt can, without waiting for that. */

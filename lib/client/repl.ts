@@ -52,8 +52,6 @@ export interface ReplOptions extends DisplayOptions {
 const RANKS: readonly number[] = [0, 4, 5, EXIT_AGAINST, EXIT_TIMEOUT, EXIT_FAILURE];
 
 export class Repl {
-  readonly #options: ReplOptions;
-  readonly #input: LineInput;
   readonly #display: Display;
   /** Fields that the user has added to later requests, by name in lower case. */
   readonly #headers = new Map<string, AskedField>();
@@ -66,16 +64,14 @@ export class Repl {
   /** The number of the last line of a script, which stands before errors. */
   #line: number | undefined;
 
-  constructor(input: LineInput, options: ReplOptions) {
-    this.#options = options;
-    this.#input = input;
+  constructor(private readonly input: LineInput, private readonly options: ReplOptions) {
     this.#table = options.table;
     this.#display = new Display(options);
   }
 
   /** Runs commands until the input ends. Returns the worst exit code; at a prompt 0, or 130 after Ctrl-C twice. */
   async runAll(): Promise<number> {
-    const { interactive } = this.#options;
+    const { interactive } = this.options;
     if (!interactive) this.#line = 0;
     let worst = 0;
     for (let interruptions = 0;;) {
@@ -102,12 +98,12 @@ export class Repl {
 
   #next(): Promise<Line> {
     if (this.#line !== undefined) this.#line++;
-    return this.#input.next();
+    return this.input.next();
   }
 
   /** Prints a line at a prompt; nothing in a script. */
   async #prompt(line: string): Promise<void> {
-    if (this.#options.interactive) await this.#options.screen.note(line);
+    if (this.options.interactive) await this.options.screen.note(line);
   }
 
   /** Runs a command, or that of a line and those that belong to it. Returns the exit code; `undefined` to quit. */
@@ -155,7 +151,7 @@ export class Repl {
   async #execute(command: Command, line: Line | undefined): Promise<number | undefined> {
     // Whether a request is valid is known once its files are read.
     if (command.kind !== "request") this.#keep(command, line);
-    if ("order" in command) this.#options.seenNames?.add(command.order.object);
+    if ("order" in command) this.options.seenNames?.add(command.order.object);
     switch (command.kind) {
       case "nothing":
         break;
@@ -183,7 +179,7 @@ export class Repl {
         break;
       case "request":
         if (command.order.pasted?.follows) {
-          await this.#options.screen.note("(in the place of -L: follow requests a response's Location)");
+          await this.options.screen.note("(in the place of -L: follow requests a response's Location)");
         }
         return await this.#order(command.order, line);
       case "ask":
@@ -202,7 +198,7 @@ export class Repl {
     else if (dropped === undefined) {
       const lines = [...this.#headers.values()].map((field) => `${textOfField(field)}\n`).join("");
       const shown = lines === "" ? "(none)\n" : escapeText(lines);
-      await this.#display.write(this.#options.showCredentials ? shown : maskCredentials(shown));
+      await this.#display.write(this.options.showCredentials ? shown : maskCredentials(shown));
     } else if (!this.#headers.delete(dropped.toLowerCase())) {
       throw new WrongInput(`no header ${JSON.stringify(dropped)} is set for later requests`);
     }
@@ -217,21 +213,21 @@ export class Repl {
         return [name, maskCredentials(`${name}: ${value}`).slice(name.length + ": ".length)];
       }),
     };
-    const shown = this.#options.showCredentials ? command : curlCommand(masked, endpoint, contentFrom);
-    await this.#display.write(`${this.#options.screen.terminal ? escapeText(shown) : shown}\n`);
+    const shown = this.options.showCredentials ? command : curlCommand(masked, endpoint, contentFrom);
+    await this.#display.write(`${this.options.screen.terminal ? escapeText(shown) : shown}\n`);
     if (shown !== command) await this.#prompt("(credentials are left out; --show-credentials shows them)");
   }
 
   async #showExplanation(): Promise<void> {
-    const text = this.#options.explain?.text();
+    const text = this.options.explain?.text();
     if (text === undefined) throw new WrongInput("there was no request yet");
     // An empty line between exchanges, as there is one between their messages.
     await this.#display.write(this.#explained ? `\n${text}` : text);
-    this.#explained = this.#options.explain!.each;
+    this.#explained = this.options.explain!.each;
   }
 
   async #askAndExchange(order: Order): Promise<number> {
-    const { interactive, asks, screen, session } = this.#options;
+    const { interactive, asks, screen, session } = this.options;
     await session.connect();
     if (interactive || asks) await screen.note(`Enter information: ${describeFields(this.#table)}`);
     // Two words stand for those of the command before the values.
@@ -246,11 +242,11 @@ export class Repl {
     if (line === undefined || holdsCredentials(command)) return;
     const isPasted = command.kind === "request" && command.order.pasted !== undefined;
     const text = textOf(line).replaceAll(isPasted ? "\\\n" : "\n", " ");
-    if (!text.includes("\n")) this.#options.keep?.(text);
+    if (!text.includes("\n")) this.options.keep?.(text);
   }
 
   async #order(order: Order, line: Line | undefined): Promise<number> {
-    const { screen, defaults, readContent } = this.#options;
+    const { screen, defaults, readContent } = this.options;
     const kept = [[...this.#headers.values()], defaults];
     const files = new Map<string, Uint8Array>();
     for (const name of filesOf(order, kept)) if (!files.has(name)) files.set(name, await readContent(name));
@@ -262,7 +258,7 @@ export class Repl {
     const status = await sendInPieces(sent, {
       // A piece is not what the file holds.
       send: (request, show) =>
-        this.#exchange(request, request === sent ? contentFrom : undefined, this.#options.endpoint, show),
+        this.#exchange(request, request === sent ? contentFrom : undefined, this.options.endpoint, show),
       show: (event) => this.#display.show(event),
       note: (line) => screen.note(line),
       showsRefusals: () => this.#display.showsHeads,
@@ -288,7 +284,7 @@ export class Repl {
   }
 
   async #raw(steps: readonly RawStep[]): Promise<number> {
-    const { session, screen, explain, raw, interactive } = this.#options;
+    const { session, screen, explain, raw, interactive } = this.options;
     await this.#display.endLine();
     explain?.begin();
     try {
@@ -309,12 +305,12 @@ export class Repl {
   async #exchange(
     request: HttpRequest,
     contentFrom: string | undefined,
-    endpoint: Endpoint = this.#options.endpoint,
+    endpoint: Endpoint = this.options.endpoint,
     show = (event: ClientEvent) => this.#display.show(event),
   ): Promise<number> {
-    const { explain, seenNames, endpoint: own } = this.#options;
+    const { explain, seenNames, endpoint: own } = this.options;
     const isOwn = originOf(endpoint) === originOf(own);
-    const session = isOwn ? this.#options.session : this.#options.sessionWith(endpoint);
+    const session = isOwn ? this.options.session : this.options.sessionWith(endpoint);
     const isListing = seenNames !== undefined && /^\/(?:\?|$)/.test(request.target);
     let status = 0;
     let locations: string[] = [];
@@ -349,7 +345,7 @@ export class Repl {
 
   /** Uses the fields of the server's rows for values, and says so where they are new. */
   async #learn(notation: string): Promise<void> {
-    const { readFields, screen } = this.#options;
+    const { readFields, screen } = this.options;
     const before = describeFields(this.#table);
     try {
       if (readFields !== undefined) this.#table = { ...this.#table, fields: readFields(notation), areGuessed: false };
@@ -361,7 +357,7 @@ export class Repl {
   }
 
   async #noteError(error: unknown): Promise<number> {
-    const { screen } = this.#options;
+    const { screen } = this.options;
     const place = this.#line === undefined ? "" : `line ${this.#line}: `;
     if (error instanceof WrongInput) {
       const command = error.command === undefined ? "" : `: ${error.command}`;
@@ -373,7 +369,7 @@ export class Repl {
     await this.#display.endLine();
     if (error.octets !== undefined) await this.#display.showInvalid(octetString(error.octets));
     // A single command without a connection did not begin.
-    if (error.isUnconnected && this.#line === undefined && !this.#options.interactive) throw error;
+    if (error.isUnconnected && this.#line === undefined && !this.options.interactive) throw error;
     await screen.note(`${place}${escapeText(error.message)}`);
     return error.exitCode;
   }

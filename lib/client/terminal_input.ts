@@ -60,7 +60,6 @@ const PASTED = /[^\n]+|\n/y;
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
 
 export class TerminalInput implements LineInput {
-  readonly #streams: TerminalStreams;
   readonly #editor: Interface;
   /** What the editor reads keys from, other than text. */
   readonly #control = new PassThrough();
@@ -78,8 +77,7 @@ export class TerminalInput implements LineInput {
   /** Receives the requested line; `undefined` while none is requested. */
   #answer: ((line: Line) => void) | undefined;
 
-  constructor(streams: TerminalStreams, options: TerminalOptions) {
-    this.#streams = streams;
+  constructor(private readonly streams: TerminalStreams, options: TerminalOptions) {
     this.#interrupted = options.interrupted;
     const editor = this.#editor = createInterface({
       input: this.#control,
@@ -117,15 +115,15 @@ export class TerminalInput implements LineInput {
     const { rows } = this.#editor.getCursorPos();
     const up = rows > 0 ? `\x1b[${rows}A` : "";
     // The editor draws its line again as many rows further up as the cursor was.
-    this.#streams.output.write(`${up}\r\x1b[J${line}\n${"\n".repeat(rows)}`);
+    this.streams.output.write(`${up}\r\x1b[J${line}\n${"\n".repeat(rows)}`);
     if (this.#editor.line !== "") this.#editor.prompt(true);
   }
 
   close(): void {
     this.#hasEnded = true;
     this.#editor.close();
-    this.#streams.output.write(MARK_NO_PASTES);
-    this.#streams.restore();
+    this.streams.output.write(MARK_NO_PASTES);
+    this.streams.restore();
   }
 
   #give(line: Line): void {
@@ -141,7 +139,7 @@ export class TerminalInput implements LineInput {
 
   async #read(): Promise<void> {
     try {
-      for await (const keys of this.#streams.keys) this.#receive(keys);
+      for await (const keys of this.streams.keys) this.#receive(keys);
     } catch {
       // The terminal is closed.
     }
@@ -194,7 +192,7 @@ export class TerminalInput implements LineInput {
     this.#editor.write(null, { ctrl: true, name: "e" });
     this.#editor.write(null, { ctrl: true, name: "u" });
     // The editor has erased the line: it stays readable above the next one.
-    this.#streams.output.write(`${typed}^C\r\n`);
+    this.streams.output.write(`${typed}^C\r\n`);
     this.#give({ kind: "cancelled", wasEmpty });
   }
 

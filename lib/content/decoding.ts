@@ -62,20 +62,17 @@ export class ContentDecoder {
 
 class Stage {
   state: DecodingState = "going";
-  readonly #name: string;
   #stream: Stream | undefined;
   #length = 0;
   #hasEnded = false;
   /** Continues the decoding that waits for the stream. */
   #wake = () => {};
 
-  constructor(name: string) {
-    this.#name = name;
-  }
+  constructor(private readonly name: string) {}
 
   async #open(first: number): Promise<Stream> {
     // Loaded on demand, because loading takes a noticeable part of the start.
-    const stream = CODINGS[this.#name](await import("node:zlib"), first);
+    const stream = CODINGS[this.name](await import("node:zlib"), first);
     stream.on("readable", () => this.#wake());
     stream.on("error", () => {
       this.state = "invalid";

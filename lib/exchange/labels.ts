@@ -28,11 +28,6 @@ type OpenRow = { -readonly [Property in keyof OctetRow]: OctetRow[Property] };
 
 /** Labels octets message by message. Of long content only the first ones are kept, unless all are requested. */
 export class Labels {
-  readonly #direction: Direction;
-  readonly #kept: Kept;
-  /** Receives what is explained. */
-  readonly #finished: Explanation[];
-
   /** The octets received last, and the number of those received before them. */
   #piece: Uint8Array = NO_BYTES;
   #pieceStart = 0;
@@ -52,11 +47,12 @@ export class Labels {
   #stopped: Stop | undefined;
   #ended = false;
 
-  constructor(direction: Direction, finished: Explanation[], kept: Kept = SCREENFUL) {
-    this.#direction = direction;
-    this.#kept = kept;
-    this.#finished = finished;
-  }
+  constructor(
+    private readonly direction: Direction,
+    /** Receives what is explained. */
+    private readonly finished: Explanation[],
+    private readonly kept: Kept = SCREENFUL,
+  ) {}
 
   get pending(): number {
     return this.#received - this.#start;
@@ -131,7 +127,7 @@ export class Labels {
   }
 
   #finishAll(): void {
-    const isEmptyLine = this.pending === 2 && this.#carry === LINE_END && this.#direction === "request";
+    const isEmptyLine = this.pending === 2 && this.#carry === LINE_END && this.direction === "request";
     const mayFollow = this.#message === undefined && this.#start > 0 && this.#stopped !== "left HTTP";
     if (isEmptyLine && mayFollow) {
       // An empty line after the last message is not a message.
@@ -186,7 +182,7 @@ export class Labels {
     if (facts === undefined && (before === undefined || before === "end")) {
       const isIgnored = before === undefined && line === LINE_END;
       if (isIgnored) this.#add("end", start, line, "an empty line before a request is ignored", "RFC 9112 §2.2");
-      else this.#rows.push(...startLineRows(line, start, this.#direction === "request"));
+      else this.#rows.push(...startLineRows(line, start, this.direction === "request"));
       return false;
     }
     if (facts === undefined || facts.lastChunk) {
@@ -212,7 +208,7 @@ export class Labels {
     this.#carry = "";
     this.#labelled = to;
     const last = this.#summary ?? this.#rows.at(-1)!;
-    const room = this.#summary !== undefined ? 0 : this.#kept.contentOctets - this.#keptContent;
+    const room = this.#summary !== undefined ? 0 : this.kept.contentOctets - this.#keptContent;
     const octets = room <= 0 ? "" : octetString(bytes, 0, Math.min(bytes.length, room));
     this.#keptContent += octets.length;
     if (this.#summary !== undefined || last.kind === "content") {
@@ -227,7 +223,7 @@ export class Labels {
   /** Adds a chunk line or chunk end, or extends the row of the rest. */
   #addChunkRow(start: number, octets: string): void {
     const { chunks } = this.#facts!;
-    const more = chunks - this.#kept.chunks;
+    const more = chunks - this.kept.chunks;
     if (more <= 0) {
       return this.#add("framing", start, octets, octets === LINE_END ? "the chunk's end" : chunkLabel(octets, chunks));
     }
@@ -247,7 +243,7 @@ export class Labels {
     const facts = this.#facts;
     const known = facts === undefined || fault !== undefined ? [] : factFindings(facts, state);
     this.#push({
-      kind: this.#direction,
+      kind: this.direction,
       message: this.#message,
       findings: [...findings, ...restartFindings(this.#message), ...known],
       ...fault && { fault },
@@ -263,7 +259,7 @@ export class Labels {
     const rows = this.#rows;
     this.#start = this.#labelled;
     this.#rows = [];
-    this.#finished.push({ direction: this.#direction, start, length: this.#labelled - start, rows, ...explanation });
+    this.finished.push({ direction: this.direction, start, length: this.#labelled - start, rows, ...explanation });
   }
 
   /** Finishes an incomplete message: its complete lines have rows, and the rest has one row. */
@@ -296,7 +292,7 @@ export class Labels {
     }
     this.#octets(end);
     if (total > read) {
-      const label = `not read: see the fault of ${this.#direction} ${exchange!.number}`;
+      const label = `not read: see the fault of ${this.direction} ${exchange!.number}`;
       this.#rows.push({ start: start + read, end: start + total, kind: "unread", octets: held.substring(read), label });
     }
     this.#finish("incomplete", [], this.#faultOf(error, held, start, total));
@@ -306,7 +302,7 @@ export class Labels {
     const code = error.fault!;
     return {
       code,
-      degree: CAUSES[code][this.#direction],
+      degree: CAUSES[code][this.direction],
       status: error.status,
       detail: error.seen!,
       rule: error.rule,

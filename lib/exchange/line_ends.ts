@@ -19,8 +19,6 @@ type Steps<Result = void> = Generator<void, Result>;
 
 /** Converts messages of one direction, or of both in turn. */
 export class LineEnds {
-  readonly #give: (octets: Uint8Array) => void;
-  readonly #answers: () => string | undefined;
   /** The octets received last, and how many of them are read. */
   #bytes: Uint8Array = NO_BYTES;
   #at = 0;
@@ -32,10 +30,10 @@ export class LineEnds {
    * @param give Receives converted octets, which are valid during the call.
    * @param answers Returns the method that a response without its request answers.
    */
-  constructor(give: (octets: Uint8Array) => void, answers: () => string | undefined = () => undefined) {
-    this.#give = give;
-    this.#answers = answers;
-  }
+  constructor(
+    private readonly give: (octets: Uint8Array) => void,
+    private readonly answers: () => string | undefined = () => undefined,
+  ) {}
 
   receive(bytes: Uint8Array): void {
     this.#bytes = bytes;
@@ -65,7 +63,7 @@ export class LineEnds {
       expects ||= isRequest && name === "expect";
     }
     if (isInterim(status) && status !== 101) return status;
-    const method = isRequest ? "" : this.#methods.shift() ?? this.#answers() ?? "GET";
+    const method = isRequest ? "" : this.#methods.shift() ?? this.answers() ?? "GET";
     if (leavesHttp(status, method)) yield* this.#content(Infinity);
     if (!isRequest && (method === "HEAD" || isContentless(status))) return status;
     // A response may precede the content of a request with Expect, and be the last one.
@@ -87,11 +85,11 @@ export class LineEnds {
           line += octetString(bytes, this.#at, Math.min(end, this.#at + LINE_CHARACTERS));
         }
         last = octetString(bytes, end - 1, end);
-        this.#give(bytes.subarray(this.#at, end));
+        this.give(bytes.subarray(this.#at, end));
       }
       this.#at = end + 1;
       if (lf < 0) continue;
-      this.#give(last === "\r" ? CRLF.subarray(1) : CRLF);
+      this.give(last === "\r" ? CRLF.subarray(1) : CRLF);
       return line.replace(/\r$/, "");
     }
   }
@@ -100,7 +98,7 @@ export class LineEnds {
     for (let left = length; left > 0;) {
       const bytes = yield* this.#more();
       const end = Math.min(bytes.length, this.#at + left);
-      this.#give(bytes.subarray(this.#at, end));
+      this.give(bytes.subarray(this.#at, end));
       left -= end - this.#at;
       this.#at = end;
     }

@@ -38,7 +38,6 @@ const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
 
 /** Decodes both directions of a connection and pairs the messages. */
 export class Pairing {
-  readonly #listener: (event: ExchangeEvent) => void;
   readonly #answers: (() => string | undefined) | undefined;
   readonly #inTurn: boolean;
   readonly #ways: Readonly<Record<Direction, Way>>;
@@ -53,8 +52,10 @@ export class Pairing {
   #holding: Exchange | undefined;
 
   /** Creates a pairing whose listener receives the events in order. */
-  constructor(listener: (event: ExchangeEvent) => void, { limits, answers, inTurn = false }: PairingOptions = {}) {
-    this.#listener = listener;
+  constructor(
+    private readonly listener: (event: ExchangeEvent) => void,
+    { limits, answers, inTurn = false }: PairingOptions = {},
+  ) {
     this.#answers = answers;
     this.#inTurn = inTurn;
     this.#ways = {
@@ -135,10 +136,10 @@ export class Pairing {
     const { message, search } = way;
     if (search !== undefined) return void search.giveUp();
     if (way.stopped === undefined && message?.head !== undefined && way.decoder.skip(octets)) {
-      this.#listener({ kind: "lost", direction, message, octets });
+      this.listener({ kind: "lost", direction, message, octets });
       return this.#read(way);
     }
-    this.#listener({ kind: "cut", direction, message });
+    this.listener({ kind: "cut", direction, message });
     if (way.stopped === "left HTTP") return;
     way.restart();
     way.stopped = "lost";
@@ -178,7 +179,7 @@ export class Pairing {
   }
 
   #readAgain(way: Way, octets: Uint8Array): void {
-    this.#listener({ kind: "resumed", direction: way.direction, from: way.start, octets });
+    this.listener({ kind: "resumed", direction: way.direction, from: way.start, octets });
     way.decoder.receive(octets);
     this.#read(way);
   }
@@ -242,7 +243,7 @@ export class Pairing {
       if (this.#answers === undefined || this.#inTurn) this.#open.push(exchange);
       if (this.#inTurn && this.#open.length > MAX_WAITING_IN_TURN) this.#open.shift();
     } else exchange.responses.push(message as Message<ResponseHead>);
-    this.#listener({ kind: "began", direction, message });
+    this.listener({ kind: "began", direction, message });
     if (isRequest) this.#readOn(this.#ways.response);
     return message;
   }
@@ -277,13 +278,13 @@ export class Pairing {
         message.head = event;
         message.exchange.method = event.method;
         way.paused = this.#inTurn && event.fields.get("expect") !== undefined;
-        this.#listener({ kind: "head", direction, message, head: event, to: way.at });
+        this.listener({ kind: "head", direction, message, head: event, to: way.at });
         break;
       case "response":
         this.#answer(way, message as Message<ResponseHead>, event);
         break;
       case "content":
-        this.#listener({ kind: "content", direction, message, bytes: event.bytes, to: way.at });
+        this.listener({ kind: "content", direction, message, bytes: event.bytes, to: way.at });
         break;
       case "end":
         message.state = "whole";
@@ -292,7 +293,7 @@ export class Pairing {
         way.message = undefined;
         way.paused = this.#inTurn;
         way.closes = !message.head!.persistent;
-        this.#listener({ kind: "ended", direction, message, trailers: event.trailers });
+        this.listener({ kind: "ended", direction, message, trailers: event.trailers });
         if (direction === "request") this.#requested(way, message.exchange);
         else this.#responded(way, message as Message<ResponseHead>);
     }
@@ -308,7 +309,7 @@ export class Pairing {
     message.head = head;
     const leaves = this.#leaves(message);
     message.interim = isInterim(head.status) && !leaves;
-    this.#listener({ kind: "head", direction: "response", message, head, to: way.at });
+    this.listener({ kind: "head", direction: "response", message, head, to: way.at });
     if (message.interim || leaves || this.#holding !== exchange) return;
     this.#holding = undefined;
     if (requests.stopped !== "held") return;
@@ -356,7 +357,7 @@ export class Pairing {
     const { message } = requests;
     if (message?.state === "incomplete") {
       if (message.head !== undefined) return;
-      this.#listener({ kind: "cut", direction: "request", message });
+      this.listener({ kind: "cut", direction: "request", message });
     }
     if (message !== undefined) requests.start = requests.received;
     this.#stop(requests, "left HTTP");
@@ -366,7 +367,7 @@ export class Pairing {
     const { direction, start } = way;
     way.stopped = why;
     way.message = way.held = undefined;
-    this.#listener({ kind: "stopped", direction, from: start, why });
+    this.listener({ kind: "stopped", direction, from: start, why });
   }
 
   #break(way: Way, error: HttpError): void {
@@ -382,7 +383,7 @@ export class Pairing {
       if (direction === "request") message.exchange.method ||= decoder.method;
     }
     way.stopped = "broken";
-    this.#listener({ kind: "broken", direction, message, error, unread: decoder.unread, at: decoder.consumed });
+    this.listener({ kind: "broken", direction, message, error, unread: decoder.unread, at: decoder.consumed });
   }
 }
 

@@ -13,7 +13,6 @@ export type Arrival = { readonly time: number; readonly call: number };
 type Held = { readonly octets: ByteBuffer; readonly from: number; readonly arrival: Arrival };
 
 export class Way {
-  readonly #limits: MessageLimits;
   decoder!: Decoder;
   received = 0;
   /** The offset after the last complete message. */
@@ -37,8 +36,7 @@ export class Way {
   /** Whether it has to end after the last complete message (RFC 9112 §9.3). */
   closes = false;
 
-  constructor(readonly direction: Direction, limits: MessageLimits) {
-    this.#limits = limits;
+  constructor(readonly direction: Direction, private readonly limits: MessageLimits) {
     this.restart();
   }
 
@@ -58,7 +56,7 @@ export class Way {
 
   /** Forgets what came: the next octet, or the first one that was held, starts a message. */
   restart({ from, arrival }: Omit<Held, "octets"> = { from: this.received, arrival: this.arrival }): void {
-    this.decoder = new Decoder(this.direction, this.#limits);
+    this.decoder = new Decoder(this.direction, this.limits);
     if (this.ended) this.decoder.close();
     this.start = from;
     this.arrival = arrival;

@@ -24,20 +24,16 @@ export class ChunkLine {
   size = 0;
   /** Sum of the chunk sizes so far. */
   total = 0;
-
-  readonly #limits: MessageLimits;
   #extensionsBytes = 0;
 
-  constructor(limits: MessageLimits) {
-    this.#limits = limits;
-  }
+  constructor(private readonly limits: MessageLimits) {}
 
   /** `chunk-size [ chunk-ext ] CRLF`, `chunk-size = 1*HEXDIG` (RFC 9112 §7.1). Extensions are checked, then ignored. */
   scan(buffer: Uint8Array, start: number, end: number): number {
-    const stop = Math.min(end, start + this.#limits.maxChunkLineBytes);
+    const stop = Math.min(end, start + this.limits.maxChunkLineBytes);
     const lineEnd = this.#scanLine(buffer, start, stop);
-    if (lineEnd === MORE && stop - start === this.#limits.maxChunkLineBytes) {
-      const seen = `The chunk-size line is longer than ${this.#limits.maxChunkLineBytes} octets`;
+    if (lineEnd === MORE && stop - start === this.limits.maxChunkLineBytes) {
+      const seen = `The chunk-size line is longer than ${this.limits.maxChunkLineBytes} octets`;
       throw wireError("chunk-line-too-long", stop, seen);
     }
     return lineEnd;
@@ -63,8 +59,8 @@ export class ChunkLine {
     const lineEnd = scanLineEnd(buffer, at, stop, before, "chunk-extension", "chunk-bare-lf");
     if (lineEnd === MORE) return MORE;
     this.#extensionsBytes += at - sizeEnd;
-    if (this.#extensionsBytes > this.#limits.maxChunkExtensionsBytes) {
-      const seen = `The message's chunk extensions are longer than ${this.#limits.maxChunkExtensionsBytes} octets`;
+    if (this.#extensionsBytes > this.limits.maxChunkExtensionsBytes) {
+      const seen = `The message's chunk extensions are longer than ${this.limits.maxChunkExtensionsBytes} octets`;
       throw wireError("chunk-extensions-too-long", at, seen);
     }
     this.total += this.size;

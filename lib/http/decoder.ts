@@ -37,9 +37,6 @@ const CLOSED: ConnectionEnd = { kind: "closed" };
 export class Decoder {
   /** How many octets the last complete message had, with an empty line before it. */
   messageOctets = 0;
-
-  readonly #kind: MessageKind;
-  readonly #limits: MessageLimits;
   readonly #headerLimits: SectionLimits;
   readonly #trailerLimits: SectionLimits;
   readonly #startLine: StartLine;
@@ -70,9 +67,7 @@ export class Decoder {
   #answeredMethod = "";
 
   /** Creates a decoder of requests or of responses, within `limits`. */
-  constructor(kind: MessageKind, limits: MessageLimits) {
-    this.#kind = kind;
-    this.#limits = limits;
+  constructor(private readonly kind: MessageKind, private readonly limits: MessageLimits) {
     this.#headerLimits = { maxBytes: limits.maxHeadBytes, maxLines: limits.maxFieldLines, name: "header section" };
     this.#trailerLimits = { ...this.#headerLimits, maxBytes: limits.maxTrailerBytes, name: "trailer section" };
     this.#section = new FieldSection(kind === "response");
@@ -100,7 +95,7 @@ export class Decoder {
   /** The method of the request whose head is being decoded; empty until the method is complete. */
   get method(): string {
     const inHead = this.#phase === "start" || this.#phase === "head";
-    return inHead && this.#kind === "request" ? this.#octets(this.#at, this.#at + this.#startLine.firstEnd) : "";
+    return inHead && this.kind === "request" ? this.#octets(this.#at, this.#at + this.#startLine.firstEnd) : "";
   }
 
   /** The octets received but not decoded; after an error, from where decoding stopped. */
@@ -171,7 +166,7 @@ export class Decoder {
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       // For a client, an invalid response is a 502 (RFC 9110 §15.6.3), whatever the status for a request would be.
-      const status = this.#kind === "request" ? error.status : 502;
+      const status = this.kind === "request" ? error.status : 502;
       const { fault, rule, seen } = error;
       const offset = (error.offset ?? this.#at) - this.#messageStart;
       this.#failure = new HttpError(status, error.message, { fault, rule, seen, offset });
@@ -241,14 +236,14 @@ export class Decoder {
   }
 
   #scanStartLine(): boolean {
-    if (this.#kind === "request" && !this.#skippedEmptyLine && this.#buffer[this.#at] === CR) {
+    if (this.kind === "request" && !this.#skippedEmptyLine && this.#buffer[this.#at] === CR) {
       // One empty line before a request is allowed (RFC 9112 §2.2).
       const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "an empty line", "no-line-end");
       if (lineEnd === MORE) return false;
       this.#at = lineEnd;
       this.#skippedEmptyLine = true;
     }
-    const lineEnd = this.#startLine.scan(this.#kind, this.#buffer, this.#at, this.#end);
+    const lineEnd = this.#startLine.scan(this.kind, this.#buffer, this.#at, this.#end);
     if (lineEnd === MORE) return false;
     this.#section.reset(lineEnd - this.#at);
     this.#phase = "head";
@@ -260,7 +255,7 @@ export class Decoder {
     if (end === MORE) return undefined;
     const text = this.#octets(this.#at, end);
     const fields = this.#section.fields(text);
-    const head = this.#kind === "request" ? this.#requestHead(text, fields) : this.#responseHead(text, fields);
+    const head = this.kind === "request" ? this.#requestHead(text, fields) : this.#responseHead(text, fields);
     this.#at = end;
     return head;
   }
@@ -299,9 +294,9 @@ export class Decoder {
     if (framing === undefined) this.#phase = "until-closed";
     else if (framing === "chunked") {
       this.#phase = "chunk-line";
-      this.#chunkLine = new ChunkLine(this.#limits);
+      this.#chunkLine = new ChunkLine(this.limits);
     } else {
-      if (framing > this.#limits.maxContentBytes) this.#refuseContent(this.#at + fields.valueOffset("content-length"));
+      if (framing > this.limits.maxContentBytes) this.#refuseContent(this.#at + fields.valueOffset("content-length"));
       this.#phase = framing === 0 ? "end" : "content";
       this.#remaining = framing;
       return framing;
@@ -332,7 +327,7 @@ export class Decoder {
     const lineEnd = chunk.scan(this.#buffer, this.#at, this.#end);
     if (lineEnd === MORE) return undefined;
     this.#remaining = chunk.size;
-    if (chunk.total > this.#limits.maxContentBytes) this.#refuseContent(this.#at);
+    if (chunk.total > this.limits.maxContentBytes) this.#refuseContent(this.#at);
     this.#at = lineEnd;
     if (this.#remaining > 0) {
       this.#phase = "chunk";
@@ -362,6 +357,6 @@ export class Decoder {
   }
 
   #refuseContent(offset: number): never {
-    throw wireError("content-too-long", offset, `The content is longer than ${this.#limits.maxContentBytes} octets`);
+    throw wireError("content-too-long", offset, `The content is longer than ${this.limits.maxContentBytes} octets`);
   }
 }

@@ -68,8 +68,6 @@ export type HttpErrorOptions = Partial<Omit<HttpError, keyof Error | "status" | 
 export class HttpError extends Error {
   /** The name of this error class. */
   override name = "HttpError";
-  /** The status of the response (RFC 9110 §15). */
-  readonly status: number;
   /** The cause; only for wire errors. */
   readonly fault?: FaultCode;
   /** The section of the specification that the message breaks, such as `RFC 9112 §5.1`. */
@@ -88,9 +86,13 @@ export class HttpError extends Error {
   readonly seen: string;
 
   /** Creates an error that a server answers with `status` and explains with `detail`. */
-  constructor(status: number, detail: string, { seen = detail, ...options }: HttpErrorOptions = {}) {
+  constructor(
+    /** The status of the response (RFC 9110 §15). */
+    readonly status: number,
+    detail: string,
+    { seen = detail, ...options }: HttpErrorOptions = {},
+  ) {
     super(detail);
-    this.status = status;
     this.seen = seen;
     Object.assign(this, options);
   }

@@ -25,29 +25,26 @@ export class Fields {
 
   /** How many field lines the section has. */
   readonly size: number;
-  readonly #text: string;
-  /** Four numbers per line: start and end of the name, start and end of the value. */
-  readonly #spans: readonly number[];
-  /** A bit mask of the lengths of names, modulo 32; a name of another length is absent. */
-  readonly #nameLengths: number;
-  /** Whether a field's lines are folded (obs-fold): its value is then read as one line (RFC 9112 §5.2). */
-  readonly folded: boolean;
 
   /** Creates a section, as a {@linkcode FieldSection} has read it. */
-  constructor(text: string, spans: readonly number[], nameLengths = -1, folded = false) {
+  constructor(
+    private readonly text: string,
+    /** Four numbers per line: start and end of the name, start and end of the value. */
+    private readonly spans: readonly number[],
+    /** A bit mask of the lengths of names, modulo 32; a name of another length is absent. */
+    private readonly nameLengths = -1,
+    /** Whether a field's lines are folded (obs-fold): its value is then read as one line (RFC 9112 §5.2). */
+    readonly folded = false,
+  ) {
     this.size = spans.length / 4;
-    this.#text = text;
-    this.#spans = spans;
-    this.#nameLengths = nameLengths;
-    this.folded = folded;
   }
 
   /** Returns the value of a field, its lines joined by `, ` in order (RFC 9110 §5.3); `undefined` if it is absent. */
   get(name: string): string | undefined {
     // Most fields that are looked up are absent, and most of their names have a length that no field's name has.
-    if ((this.#nameLengths & 1 << name.length) === 0) return undefined;
+    if ((this.nameLengths & 1 << name.length) === 0) return undefined;
     let value: string | undefined;
-    const spans = this.#spans;
+    const spans = this.spans;
     for (let i = 0; i < spans.length; i += 4) {
       if (!this.#named(i, name)) continue;
       const line = this.#value(i);
@@ -59,20 +56,20 @@ export class Fields {
   /** Returns how many lines the field has. */
   count(name: string): number {
     let lines = 0;
-    for (let i = 0; i < this.#spans.length; i += 4) if (this.#named(i, name)) lines++;
+    for (let i = 0; i < this.spans.length; i += 4) if (this.#named(i, name)) lines++;
     return lines;
   }
 
   /** Returns the offset of the value in the field's last line, from the section's start; -1 if the field is absent. */
   valueOffset(name: string): number {
-    for (let i = this.#spans.length - 4; i >= 0; i -= 4) if (this.#named(i, name)) return this.#spans[i + 2];
+    for (let i = this.spans.length - 4; i >= 0; i -= 4) if (this.#named(i, name)) return this.spans[i + 2];
     return -1;
   }
 
   /** Iterates over the lines: each one's name and value as received, in order. */
   *[Symbol.iterator](): Generator<FieldLine> {
-    const text = this.#text;
-    const spans = this.#spans;
+    const text = this.text;
+    const spans = this.spans;
     for (let i = 0; i < spans.length; i += 4) {
       yield [text.substring(spans[i], spans[i + 1]), this.#value(i)];
     }
@@ -87,17 +84,17 @@ export class Fields {
 
   /** Returns a line's value, each fold replaced by one space. */
   #value(span: number): string {
-    const value = this.#text.substring(this.#spans[span + 2], this.#spans[span + 3]);
+    const value = this.text.substring(this.spans[span + 2], this.spans[span + 3]);
     return this.folded ? value.split("\r\n").map(trimBlanks).filter((line) => line !== "").join(" ") : value;
   }
 
   /** Compares without case: field names are case-insensitive (RFC 9110 §5.1). */
   #named(span: number, name: string): boolean {
-    const start = this.#spans[span];
-    if (this.#spans[span + 1] - start !== name.length) return false;
+    const start = this.spans[span];
+    if (this.spans[span + 1] - start !== name.length) return false;
     for (let i = 0; i < name.length; i++) {
       // Setting bit 5 lower-cases a letter and leaves `-` and digits unchanged.
-      if ((this.#text.charCodeAt(start + i) | 0x20) !== name.charCodeAt(i)) return false;
+      if ((this.text.charCodeAt(start + i) | 0x20) !== name.charCodeAt(i)) return false;
     }
     return true;
   }
@@ -122,12 +119,11 @@ export class FieldSection {
   #folded = false;
   /** The start of the current line, counted from the section's start. */
   #line = 0;
-  /** Whether lines may be folded: a user agent has to read such a response, a server may refuse it (RFC 9112 §5.2). */
-  readonly #mayFold: boolean;
 
-  constructor(mayFold = false) {
-    this.#mayFold = mayFold;
-  }
+  constructor(
+    /** Whether lines may be folded: a user agent has to read such a response, a server may refuse it (RFC 9112 §5.2). */
+    private readonly mayFold = false,
+  ) {}
 
   /** Starts a new section, whose first field line has this offset: a header section begins with the start line. */
   reset(line: number): void {
@@ -161,7 +157,7 @@ export class FieldSection {
           if (sectionEnd === MORE) break;
           return sectionEnd;
         }
-        const isFold = this.#mayFold && !this.isEmpty && isBlank(buffer[at]);
+        const isFold = this.mayFold && !this.isEmpty && isBlank(buffer[at]);
         if (!isFold) refuseLineStart(buffer[at], at, this.isEmpty);
       } else if (buffer[at] === COLON) at++;
       else {

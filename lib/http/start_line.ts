@@ -36,14 +36,10 @@ export class StartLine {
   /** The minor HTTP version; a later HTTP/1.x counts as 1 (RFC 9110 §2.5). */
   minor: 0 | 1 = 1;
 
-  readonly #limits: MessageLimits;
-
-  constructor(limits: MessageLimits) {
-    this.#limits = limits;
-  }
+  constructor(private readonly limits: MessageLimits) {}
 
   scan(kind: MessageKind, buffer: Uint8Array, start: number, end: number): number {
-    const most = this.#limits.maxHeadBytes;
+    const most = this.limits.maxHeadBytes;
     const stop = Math.min(end, start + most);
     const lineEnd = kind === "request" ? this.#request(buffer, start, stop) : this.#status(buffer, start, stop);
     if (lineEnd === MORE && stop === start + most) {
@@ -89,11 +85,11 @@ export class StartLine {
   }
 
   #scanMethod(buffer: Uint8Array, start: number, stop: number): number {
-    const longest = start + this.#limits.maxMethodBytes;
+    const longest = start + this.limits.maxMethodBytes;
     let at = start;
     while (at < stop && at <= longest && isTokenOctet(buffer[at])) at++;
     if (at > longest) {
-      const seen = `The method is longer than ${this.#limits.maxMethodBytes} octets, and no such method is known`;
+      const seen = `The method is longer than ${this.limits.maxMethodBytes} octets, and no such method is known`;
       throw wireError("method-too-long", longest, seen);
     }
     if (at >= stop) return MORE;
@@ -102,7 +98,7 @@ export class StartLine {
   }
 
   #scanTarget(buffer: Uint8Array, start: number, stop: number): number {
-    const longest = start + this.#limits.maxTargetBytes;
+    const longest = start + this.limits.maxTargetBytes;
     let at = start;
     for (; at < stop && at <= longest; at++) {
       const octet = buffer[at];
@@ -122,7 +118,7 @@ export class StartLine {
   }
 
   #refuseTargetLength(offset: number): never {
-    const seen = `The request target is longer than ${this.#limits.maxTargetBytes} octets`;
+    const seen = `The request target is longer than ${this.limits.maxTargetBytes} octets`;
     throw wireError("target-too-long", offset, seen);
   }
 

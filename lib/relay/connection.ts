@@ -54,7 +54,6 @@ export interface RelayConnectionOptions {
 }
 
 export class RelayConnection extends AcceptedConnection {
-  readonly #options: RelayConnectionOptions;
   readonly #observer: RelayObserver;
   readonly #pairing: Pairing;
   readonly #explainer?: Explainer;
@@ -76,9 +75,13 @@ export class RelayConnection extends AcceptedConnection {
   /** How many octets of the budget the gate's held octets use. */
   #held = 0;
 
-  constructor(connection: number, client: Socket, context: ServerContext, options: RelayConnectionOptions) {
+  constructor(
+    connection: number,
+    client: Socket,
+    context: ServerContext,
+    private readonly options: RelayConnectionOptions,
+  ) {
     super(connection, client, context);
-    this.#options = options;
     this.#observer = context.observer;
     const listener = (event: ExchangeEvent) => {
       if (event.kind === "ended" && event.direction === "request") this.requests++;
@@ -117,7 +120,7 @@ export class RelayConnection extends AcceptedConnection {
       return this.#refuse(tooSlow("head", this.context.limits.headTimeoutMs));
     }
     if (wait !== "the service") return super.timeOut(wait);
-    const { answerMs } = this.#options;
+    const { answerMs } = this.options;
     const isAwaited = this.#pairing.unanswered.length > 0 && this.#pairing.message("response") === undefined;
     if (!isAwaited || answerMs === undefined) return this.cutOff(CLOSE_REASONS.idle);
     const detail = `The server did not answer within ${counted(answerMs / 1000, "second")}`;
@@ -127,7 +130,7 @@ export class RelayConnection extends AcceptedConnection {
   /** Passes on what the client sends, until it ends or is refused. */
   async #passRequests(): Promise<void> {
     for (let isEnd = false; !isEnd && this.#refusal === undefined;) {
-      if (this.#options.room !== undefined) await this.#options.room();
+      if (this.options.room !== undefined) await this.options.room();
       const count = await this.reader.read();
       // A timeout may have refused the request during the read.
       if (this.#refusal !== undefined || this.closed) return;
@@ -183,7 +186,7 @@ export class RelayConnection extends AcceptedConnection {
 
   async #dial(): Promise<Socket | undefined> {
     try {
-      const server = await this.#options.dial(this.connection, this.#cancel.signal);
+      const server = await this.options.dial(this.connection, this.#cancel.signal);
       if (this.closed || this.#refusal !== undefined) return void closeAll(server);
       this.#server = server;
       this.#fromServer = new Reader(server, this.context);
@@ -199,7 +202,7 @@ export class RelayConnection extends AcceptedConnection {
   async #passResponses(server: Socket, reader: Reader): Promise<void> {
     try {
       for (let isEnd = false; !isEnd;) {
-        if (this.#options.room !== undefined) await this.#options.room();
+        if (this.options.room !== undefined) await this.options.room();
         const count = await this.#read(reader);
         if (this.closed || this.#answering !== undefined) return;
         isEnd = count === null;
@@ -282,7 +285,7 @@ export class RelayConnection extends AcceptedConnection {
     } else if (stop === "left HTTP" || [request, response].some((message) => message?.state === "broken")) {
       this.wait("the service", clock + limits.idleTimeoutMs);
     } else if (response !== undefined || unanswered.length > 0) {
-      const { answerMs = Infinity } = this.#options;
+      const { answerMs = Infinity } = this.options;
       const isAwaited = response === undefined && unanswered[0].request?.state === "whole";
       this.wait("the service", isAwaited ? clock + answerMs : Infinity);
     } else this.awaitRequest();

@@ -20,23 +20,21 @@ export class HostRule {
   readonly authority: string | undefined;
   readonly #host: string;
   readonly #origin: string;
-  readonly #anyHost: boolean;
 
   /**
    * Creates the rule of a relay to a server. Unless it `keeps` Host, Host becomes the server's. It passes requests on for
    * `anyHost` if other machines reach it: then it has names that it does not know.
    */
-  constructor(server: Endpoint, keeps: boolean, anyHost: boolean) {
+  constructor(server: Endpoint, keeps: boolean, private readonly anyHost: boolean) {
     this.authority = keeps ? undefined : authorityOf(server);
     this.#host = hostOf(authorityOf(server));
     this.#origin = new URL(originOf(server)).origin;
-    this.#anyHost = anyHost;
   }
 
   /** Returns why a request with this Host is refused: it names neither this machine nor the server. */
   refuseHost(value: string): HttpError | undefined {
     const host = hostOf(value);
-    if (this.#anyHost || value === "" || isLocalName(host) || host === this.#host) return undefined;
+    if (this.anyHost || value === "" || isLocalName(host) || host === this.#host) return undefined;
     const detail = `This relay does not answer for the host ${JSON.stringify(value)}: expected localhost, an IP ` +
       `address, or ${this.#host}`;
     return new HttpError(421, detail, { rule: RULE });
@@ -66,9 +64,6 @@ export class HostGate {
   refusal: HttpError | undefined;
   /** The number of octets that have passed; offsets are the client's. */
   passed = 0;
-  readonly #pairing: Pairing;
-  readonly #rule: HostRule;
-  readonly #changedHost: (change: HostChange) => void;
   /** Octets that came after those. */
   #held: Uint8Array = NO_BYTES;
   #refusedFrom = Infinity;
@@ -79,11 +74,11 @@ export class HostGate {
   #startsLine = true;
 
   /** Creates a gate for the requests that a pairing reads. Each change of a Host is reported. */
-  constructor(pairing: Pairing, rule: HostRule, changedHost: (change: HostChange) => void) {
-    this.#pairing = pairing;
-    this.#rule = rule;
-    this.#changedHost = changedHost;
-  }
+  constructor(
+    private readonly pairing: Pairing,
+    private readonly rule: HostRule,
+    private readonly changedHost: (change: HostChange) => void,
+  ) {}
 
   get held(): number {
     return this.#held.length;
@@ -96,7 +91,7 @@ export class HostGate {
 
   /** Whether octets wait for an answer that shows whether they are HTTP (RFC 9110 §7.8). */
   get awaitsAnswer(): boolean {
-    return this.held > 0 && this.#pairing.stop("request")?.why === "held";
+    return this.held > 0 && this.pairing.stop("request")?.why === "held";
   }
 
   /** Judges a request whose head the pairing has read. */
@@ -105,10 +100,10 @@ export class HostGate {
     const { message: { from }, head: { method, target, fields, text }, to } = event;
     // A head that is read again after a fault has been judged already.
     if (this.isBroken || to <= this.passed || this.refusal !== undefined) return;
-    this.#refuse(this.#rule.refuseTarget(method, target), from);
+    this.#refuse(this.rule.refuseTarget(method, target), from);
     const host = fields.get("host");
     if (host === undefined) return;
-    this.#refuse(this.#rule.refuseHost(host), from);
+    this.#refuse(this.rule.refuseHost(host), from);
     this.#change(to - text.length + fields.valueOffset("host"), host, true);
   }
 
@@ -124,10 +119,10 @@ export class HostGate {
   }
 
   #free(all: Uint8Array, octets: Uint8Array, isEnd: boolean): number {
-    const stop = this.#pairing.stop("request");
+    const stop = this.pairing.stop("request");
     if (stop?.why === "left HTTP") return all.length;
     if (this.#awaits === undefined) {
-      const message = this.#pairing.message("request");
+      const message = this.pairing.message("request");
       const isBroken = message?.state === "broken";
       if (stop?.why === "connection ends") this.#awaits = "lines";
       else if (isBroken) this.#awaits = message.head === undefined ? "head" : "lines";
@@ -158,13 +153,13 @@ export class HostGate {
     this.#awaits = "lines";
     const head = text.slice(0, end);
     const [, method = "", target = ""] = /^[\r\n]*(\S*)[ \t]+(\S+)/.exec(head) ?? [];
-    this.#refuse(this.#rule.refuseTarget(method, target), base);
+    this.#refuse(this.rule.refuseTarget(method, target), base);
     const hosts = hostLines(head, true);
     if (end === undefined && hosts.length === 0 && text.length > 0) {
       const why = isEnd ? "ended before its Host" : `has no Host in its first ${MAX_HELD_HEAD_OCTETS} octets`;
       this.#refuse(new HttpError(421, `The request ${why}, so that it is not known whom it is for`), base);
     }
-    for (const { value } of hosts) this.#refuse(this.#rule.refuseHost(value), base);
+    for (const { value } of hosts) this.#refuse(this.rule.refuseHost(value), base);
     if (end !== undefined && hosts.length === 1) this.#change(base + hosts[0].start, hosts[0].value, false);
     this.#startsLine = true;
     // Without its end, the last line is judged with those that follow.
@@ -175,7 +170,7 @@ export class HostGate {
   #lines(text: string, base: number, isEnd: boolean): number {
     const judged = isEnd ? text.length : unfinishedHost(text, this.#startsLine);
     for (const { value } of hostLines(text.slice(0, judged), this.#startsLine)) {
-      this.#refuse(this.#rule.refuseHost(value), base);
+      this.#refuse(this.rule.refuseHost(value), base);
     }
     if (text.length - judged > MAX_HELD_HEAD_OCTETS) {
       this.#refuse(new HttpError(421, `A line that may be Host is longer than ${MAX_HELD_HEAD_OCTETS} octets`), base);
@@ -192,11 +187,11 @@ export class HostGate {
   }
 
   #change(start: number, from: string, isAccepted: boolean): void {
-    const to = this.#rule.authority;
+    const to = this.rule.authority;
     if (to === undefined || to === from || this.refusal !== undefined) return;
     const change = { start, from, to, isAccepted };
     this.#changes.push(change);
-    this.#changedHost(change);
+    this.changedHost(change);
   }
 
   #changed(octets: Uint8Array): Uint8Array {

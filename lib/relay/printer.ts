@@ -54,18 +54,13 @@ interface Printed {
 }
 
 export class Printer {
-  readonly #writer: BatchWriter;
-  readonly #options: PrinterOptions;
   readonly #banners = new Banners(false);
   readonly #connections = new Map<number, Printed>();
   /** The message whose output is the last one, if its line has not ended. */
   #last = "";
   #midLine = false;
 
-  constructor(writer: BatchWriter, options: PrinterOptions) {
-    this.#writer = writer;
-    this.#options = options;
-  }
+  constructor(private readonly writer: BatchWriter, private readonly options: PrinterOptions) {}
 
   readonly observer: RelayObserver = {
     opened: (id, peer) => {
@@ -76,7 +71,7 @@ export class Printer {
     explained: (_id, explanations) => {
       for (const explanation of explanations) {
         this.#endLine();
-        this.#print(`${this.#options.explanation(explanation)}\n`);
+        this.#print(`${this.options.explanation(explanation)}\n`);
       }
     },
     changed: (id, change) => {
@@ -94,7 +89,7 @@ export class Printer {
     this.#end(id, "response");
     this.#banners.closed(id);
     this.#connections.delete(id);
-    if (!this.#options.verbose) return;
+    if (!this.options.verbose) return;
     const seconds = ((performance.now() - since) / 1000).toFixed(3);
     const sums = `${counted(octets.request, "octet")} to the server, ${octets.response} back, ${seconds} s`;
     this.#line(`connection ${id} of ${peer} closed ${reason} after ${counted(requests, "request")}, ${sums}`);
@@ -122,7 +117,7 @@ export class Printer {
     const { direction } = message;
     const { text, fields } = message.head!;
     const connection = this.#connections.get(id)!;
-    const { columns, secure } = this.#options;
+    const { columns, secure } = this.options;
     let shownHead = text;
     let own = responseFindings(message, secure);
     if (direction === "request") {
@@ -186,7 +181,7 @@ export class Printer {
     if (unread.length > 0) this.#octets(id, direction, banner, part);
     this.#rest(unread.length - SHOWN_RELAYED_OCTETS, "octet");
     this.#line(`${withRule(`broken at octet ${error.offset}`, error.rule)}: ${error.message}`);
-    this.#print(this.#options.fault(error, unread, at, direction));
+    this.#print(this.options.fault(error, unread, at, direction));
   }
 
   /** Counts what is not printed, if there is any. */
@@ -200,7 +195,7 @@ export class Printer {
 
   /** Prints octets of a message but for its content, exactly unless the output is a terminal, without credentials. */
   #octets(id: number, direction: Direction, banner: string, octets: string): void {
-    const { columns, showCredentials } = this.#options;
+    const { columns, showCredentials } = this.options;
     const masked = showCredentials ? octets : maskCredentials(octets);
     if (banner !== "") {
       this.#endLine();
@@ -221,7 +216,7 @@ export class Printer {
   }
 
   #line(line: string): void {
-    const { columns } = this.#options;
+    const { columns } = this.options;
     const text = columns === undefined ? line.replace(/[\r\n]+/g, " ") : escapeText(line);
     this.#endLine();
     this.#print(`${wrapMessage(text, columns?.())}\n`);
@@ -234,7 +229,7 @@ export class Printer {
 
   #print(output: string | Uint8Array): void {
     if (output.length === 0) return;
-    this.#writer.print(output);
+    this.writer.print(output);
     this.#midLine = output.at(-1) !== "\n" && output.at(-1) !== LF;
   }
 }

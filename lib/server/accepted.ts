@@ -13,8 +13,6 @@ export class Reader {
   bytes: Uint8Array;
   /** When they came, by the monotonic clock in milliseconds, if the observer receives that. */
   at = 0;
-  readonly #conn: Socket;
-  readonly #context: ServerContext;
   /** The buffer of the last read, which the decoder uses until all its requests are answered. */
   #buffer: Uint8Array<ArrayBuffer>;
   /** The buffer of a read ahead. */
@@ -26,9 +24,7 @@ export class Reader {
   #held = 0;
 
   /** Creates a reader of a connection. */
-  constructor(conn: Socket, context: ServerContext) {
-    this.#conn = conn;
-    this.#context = context;
+  constructor(private readonly conn: Socket, private readonly context: ServerContext) {
     this.bytes = this.#buffer = new Uint8Array(context.limits.minReadBytes);
   }
 
@@ -40,14 +36,14 @@ export class Reader {
       [this.#buffer, this.#other] = [this.#other!, this.#buffer];
     }
     this.bytes = this.#buffer;
-    return ahead ?? this.#conn.read(this.#buffer);
+    return ahead ?? this.conn.read(this.#buffer);
   }
 
   /** Reads once in advance, into a second buffer, unless such a read was already made. */
   readAhead(came: (count: number | null) => void, failed: (error: unknown) => void): void {
     if (this.#ahead !== undefined) return;
-    this.#other ??= new Uint8Array(this.#context.limits.minReadBytes);
-    this.#ahead = this.#conn.read(this.#other);
+    this.#other ??= new Uint8Array(this.context.limits.minReadBytes);
+    this.#ahead = this.conn.read(this.#other);
     this.#ahead.then((count) => {
       this.#aheadAt = performance.now();
       came(count);
@@ -56,7 +52,7 @@ export class Reader {
 
   /** Notes the time of a read; enlarges the next buffer if it filled the last one, and shrinks it if it was small. */
   done(count: number): void {
-    const { limits: { minReadBytes, maxReadBytes }, budget, observer } = this.#context;
+    const { limits: { minReadBytes, maxReadBytes }, budget, observer } = this.context;
     if (observer.received !== undefined) this.at = this.#aheadAt ?? performance.now();
     this.#aheadAt = undefined;
     const fitting = nextReadSize(this.#buffer.length, count, minReadBytes, maxReadBytes);
@@ -69,7 +65,7 @@ export class Reader {
 
   /** Releases the buffers. */
   end(): void {
-    this.#context.budget.take(-this.#held);
+    this.context.budget.take(-this.#held);
     this.#held = 0;
   }
 }
@@ -89,15 +85,8 @@ export type Wait =
 export abstract class AcceptedConnection {
   /** How often connections have become idle, for their order: the clock is too coarse. */
   static #timesIdle = 0;
-
-  /** Its number, from 1. */
-  readonly connection: number;
   /** How long the server itself has let a response wait since it began to stop, in milliseconds. */
   ownMs = 0;
-  /** The socket. */
-  protected readonly conn: Socket;
-  /** The state that all connections share. */
-  protected readonly context: ServerContext;
   /** Reads from the client. */
   protected readonly reader: Reader;
   /** What it waits for. */
@@ -123,10 +112,14 @@ export abstract class AcceptedConnection {
   #finished: Promise<number> | undefined;
 
   /** Takes over a socket. */
-  constructor(connection: number, conn: Socket, context: ServerContext) {
-    this.connection = connection;
-    this.conn = conn;
-    this.context = context;
+  constructor(
+    /** Its number, from 1. */
+    readonly connection: number,
+    /** The socket. */
+    protected readonly conn: Socket,
+    /** The state that all connections share. */
+    protected readonly context: ServerContext,
+  ) {
     this.reader = new Reader(conn, context);
     this.deadline = context.clock + context.limits.idleTimeoutMs;
     this.#patienceMs = context.limits.sendTimeoutMs;

@@ -43,7 +43,6 @@ const LIMIT_FLAGS: { readonly [Code in FaultCode]?: string } = {
 
 /** A service that checks Host, token and CORS, and passes permitted requests to another one. */
 export class Access implements Service {
-  readonly #service: Service;
   readonly #hosts: readonly string[] | undefined;
   /** The fields that let pages of the allowed origin read a response; `undefined` without one. */
   readonly #corsFields: readonly FieldLine[] | undefined;
@@ -52,8 +51,7 @@ export class Access implements Service {
   /** The last accepted authority: nearly always the next request has the same one. */
   #lastAuthority: string | undefined;
 
-  constructor(service: Service, { hosts, cors, tokens, secure = false }: AccessOptions) {
-    this.#service = service;
+  constructor(private readonly service: Service, { hosts, cors, tokens, secure = false }: AccessOptions) {
     this.#hosts = hosts?.map((host) => host.toLowerCase());
     this.#corsFields = cors === undefined ? undefined : corsFields(cors);
     this.#tokens = tokens;
@@ -67,12 +65,12 @@ export class Access implements Service {
 
   /** As the service's `precheck`, but refuses requests for other hosts (421) and without the token (401). */
   precheck(request: RequestHead): void {
-    if (!this.#admitPreflight(request)) this.#service.precheck(request);
+    if (!this.#admitPreflight(request)) this.service.precheck(request);
   }
 
   answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse> {
     if (this.#admitPreflight(request)) return this.#withCors({ status: 204, fields: preflightFields(request) });
-    const response = this.#service.answer(request, content, requester);
+    const response = this.service.answer(request, content, requester);
     return this.#corsFields === undefined ? response : then(response, (made) => this.#withCors(made));
   }
 

@@ -23,7 +23,6 @@ import { Incoming } from "./incoming.ts";
 
 /** A connection whose requests a service answers. */
 export class ServerConnection extends AcceptedConnection implements Requester {
-  readonly #service: Service;
   readonly #incoming: Incoming;
   /** A response that is pending or a stream. Whoever takes it must end its stream. */
   #slow: HttpResponse | Promise<HttpResponse> | undefined;
@@ -36,9 +35,8 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   #refusal: (() => void) | undefined;
   #refusing: Promise<void> | undefined;
 
-  constructor(connection: number, conn: Socket, context: ServerContext, service: Service) {
+  constructor(connection: number, conn: Socket, context: ServerContext, private readonly service: Service) {
     super(connection, conn, context);
-    this.#service = service;
     this.#incoming = new Incoming(context, service);
   }
 
@@ -233,7 +231,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     observer.request?.(this.connection, request, content, this.#incoming.trailers);
     observer.received?.(this.connection, this.#incoming.octets, this.reader.at);
     try {
-      return this.#service.answer(request, content, this);
+      return this.service.answer(request, content, this);
     } catch (error) {
       return this.#failure(error);
     }
@@ -248,7 +246,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
 
   #errorResponse(error: HttpError): HttpResponse {
     if (this.isPlain) return textResponse(error);
-    return this.#service.errorResponse?.(error) ?? problemResponse(error);
+    return this.service.errorResponse?.(error) ?? problemResponse(error);
   }
 
   /** Encodes the response and ends the request. Returns whether a stream must still be sent. */

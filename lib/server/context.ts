@@ -83,27 +83,24 @@ export interface ServerContext {
 
 /** Things that are used again. */
 export class Pool<Thing> {
-  readonly #make: () => Thing;
-  readonly #clean: (thing: Thing) => void;
-  readonly #most: number;
   readonly #spare: Thing[] = [];
 
   /** Creates a pool that keeps at most so many things, each cleaned. */
-  constructor(make: () => Thing, clean: (thing: Thing) => void, most: number) {
-    this.#make = make;
-    this.#clean = clean;
-    this.#most = most;
-  }
+  constructor(
+    private readonly make: () => Thing,
+    private readonly clean: (thing: Thing) => void,
+    private readonly most: number,
+  ) {}
 
   /** Returns a clean thing. */
   take(): Thing {
-    return this.#spare.pop() ?? this.#make();
+    return this.#spare.pop() ?? this.make();
   }
 
   /** Takes a thing back. */
   release(thing: Thing): void {
-    this.#clean(thing);
-    if (this.#spare.length < this.#most) this.#spare.push(thing);
+    this.clean(thing);
+    if (this.#spare.length < this.most) this.#spare.push(thing);
   }
 }
 
@@ -111,13 +108,10 @@ export class Pool<Thing> {
 export class Budget {
   /** Called where octets are short: frees some, and returns whether there were any. */
   reclaim: () => boolean = () => false;
-  readonly #most: number;
   #used = 0;
 
   /** Creates a budget of this many octets. */
-  constructor(most: number) {
-    this.#most = most;
-  }
+  constructor(private readonly most: number) {}
 
   /** The number of octets in use. */
   get used(): number {
@@ -126,8 +120,8 @@ export class Budget {
 
   /** Whether this many more octets are available, if need be after some were freed. */
   has(octets: number): boolean {
-    if (octets > this.#most) return false;
-    while (this.#used + octets > this.#most) if (!this.reclaim()) return false;
+    if (octets > this.most) return false;
+    while (this.#used + octets > this.most) if (!this.reclaim()) return false;
     return true;
   }
 
@@ -137,7 +131,7 @@ export class Budget {
     if (isStream(content)) return this.has(LISTING_PIECE_BYTES);
     if (typeof content !== "string") return this.has(content.length);
     // Measuring a text takes time, and usually there is room for its largest possible size.
-    return this.#used + 3 * content.length <= this.#most || this.has(byteLength(content));
+    return this.#used + 3 * content.length <= this.most || this.has(byteLength(content));
   }
 
   /** Takes octets, even beyond the limit; a negative number returns them. */

@@ -43,15 +43,10 @@ export abstract class Exchanges<Open> {
   connections = 0;
   /** How many exchanges have ended. */
   exchanges = 0;
-  readonly #ended: (exchange: LoggedExchange) => void;
-  readonly #showCredentials: boolean;
   readonly #open = new Map<number, { readonly peer: string; readonly exchanges: Open[] }>();
 
   /** Starts without connections. Passwords in targets are replaced by their length unless `showCredentials`. */
-  constructor(ended: (exchange: LoggedExchange) => void, showCredentials = false) {
-    this.#ended = ended;
-    this.#showCredentials = showCredentials;
-  }
+  constructor(private readonly ended: (exchange: LoggedExchange) => void, private readonly showCredentials = false) {}
 
   /** Ends the exchanges of all connections, whose requests the server may still work on. */
   close(reason: string): void {
@@ -83,9 +78,9 @@ export abstract class Exchanges<Open> {
     this.exchanges++;
     const { peer } = this.#open.get(connection)!;
     const { method, target, status, requestOctets, responseOctets, ms, detail, rule } = this.factsOf(exchange);
-    const shown = this.#showCredentials ? target : target && maskTarget(target);
+    const shown = this.showCredentials ? target : target && maskTarget(target);
     const sizes = { requestOctets, responseOctets, ms: Math.round(ms * 100) / 100 };
-    this.#ended({ peer, connection, method, target: shown, status, ...sizes, reason, detail, rule });
+    this.ended({ peer, connection, method, target: shown, status, ...sizes, reason, detail, rule });
   }
 }
 
@@ -102,19 +97,14 @@ interface OpenExchange extends Pick<LoggedExchange, "method" | "target" | "statu
 
 /** Gathers the exchanges of a server from its events. */
 export class ExchangeLog extends Exchanges<OpenExchange> {
-  readonly #ruleOf: (status: number) => string | undefined;
-  readonly #now: () => number;
-
   /** Creates a log that passes on each exchange when it has ended. `ruleOf` returns the section with a status. */
   constructor(
     ended: (exchange: LoggedExchange) => void,
-    ruleOf: (status: number) => string | undefined,
+    private readonly ruleOf: (status: number) => string | undefined,
     showCredentials?: boolean,
-    now: () => number = () => performance.now(),
+    private readonly now: () => number = () => performance.now(),
   ) {
     super(ended, showCredentials);
-    this.#ruleOf = ruleOf;
-    this.#now = now;
   }
 
   readonly observer: Observer = {
@@ -125,10 +115,10 @@ export class ExchangeLog extends Exchanges<OpenExchange> {
       // A field that is missing is missed at the first octet.
       const line = requestLine(head, rest, fault === "no-host" ? undefined : offset);
       const requestOctets = position + rest.length;
-      this.#note(id, { ...line, requestOctets, since: this.#now(), detail: message, rule });
+      this.#note(id, { ...line, requestOctets, since: this.now(), detail: message, rule });
     },
     abandoned: (id, head, rest, position) => {
-      this.#note(id, { ...requestLine(head, rest), requestOctets: position + rest.length, since: this.#now() });
+      this.#note(id, { ...requestLine(head, rest), requestOctets: position + rest.length, since: this.now() });
     },
     response: (id, octets, status) => {
       if (status !== undefined && isInterim(status)) this.#note(id, {});
@@ -143,7 +133,7 @@ export class ExchangeLog extends Exchanges<OpenExchange> {
       if (exchange === undefined) return;
       exchange.answered = true;
       if (response !== undefined && response.status >= 400) {
-        const rule = exchange.rule ?? this.#ruleOf(response.status);
+        const rule = exchange.rule ?? this.ruleOf(response.status);
         Object.assign(exchange, { rule }, problemOf(response));
       }
       this.#endSent(id);
@@ -178,7 +168,7 @@ export class ExchangeLog extends Exchanges<OpenExchange> {
   }
 
   protected override factsOf({ since, ...facts }: OpenExchange) {
-    const now = this.#now();
+    const now = this.now();
     return { ...facts, ms: now - (since ?? now) };
   }
 }

@@ -20,15 +20,11 @@ export class Incoming {
   octets = 0;
   /** The content of the request. */
   readonly content: RequestContent;
-  readonly #context: ServerContext;
-  readonly #service: Service;
   #decoder: Decoder | undefined;
   #hasEnded = false;
   #awaitsContinue = false;
 
-  constructor(context: ServerContext, service: Service) {
-    this.#context = context;
-    this.#service = service;
+  constructor(private readonly context: ServerContext, private readonly service: Service) {
     this.content = new RequestContent(context.budget);
   }
 
@@ -50,7 +46,7 @@ export class Incoming {
 
   /** Receives octets, which must stay unchanged until {@linkcode next} returns "more"; `null` is the end of input. */
   receive(bytes: Uint8Array, count: number | null): void {
-    if (count !== null) return (this.#decoder ??= this.#context.decoders.take()).receive(bytes, count);
+    if (count !== null) return (this.#decoder ??= this.context.decoders.take()).receive(bytes, count);
     this.#hasEnded = true;
     this.#decoder?.close();
   }
@@ -83,7 +79,7 @@ export class Incoming {
 
   #wantMore(decoder: Decoder): Progress {
     if (decoder.reusable) {
-      this.#context.decoders.release(decoder);
+      this.context.decoders.release(decoder);
       this.#decoder = undefined;
     } else if (this.#awaitsContinue) {
       this.#awaitsContinue = false;
@@ -106,22 +102,19 @@ export class Incoming {
       const detail = `The only expectation known is 100-continue, saw ${unknown}`;
       throw new HttpError(417, detail, { rule: "RFC 9110 §10.1.1" });
     }
-    this.#service.precheck(request);
+    this.service.precheck(request);
     this.#awaitsContinue = expectations.length > 0 && request.contentLength !== 0;
   }
 }
 
 /** Collects the content of one request after another, within a budget shared by all connections. */
 export class RequestContent {
-  readonly #budget: Budget;
   #bytes: Uint8Array = NO_BYTES;
   #length = 0;
   /** Octets taken from the budget. */
   #held = 0;
 
-  constructor(budget: Budget) {
-    this.#budget = budget;
-  }
+  constructor(private readonly budget: Budget) {}
 
   /**
    * Adds a piece of content of an announced length. If that is all, it is not copied, so that it must stay valid until the
@@ -149,14 +142,14 @@ export class RequestContent {
   }
 
   release(): void {
-    this.#budget.take(-this.#held);
+    this.budget.take(-this.#held);
     this.#held = 0;
   }
 
   #grow(room: number): void {
     const more = room - this.#held;
-    if (!this.#budget.has(more)) throw overloaded();
-    this.#budget.take(more);
+    if (!this.budget.has(more)) throw overloaded();
+    this.budget.take(more);
     this.#held = room;
     this.#bytes = resized(this.#bytes, this.#length, room);
   }

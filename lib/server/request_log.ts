@@ -81,13 +81,11 @@ function maskerOf({ showCredentials }: RequestLogOptions): (text: string) => str
 /** Formats the lines above messages: plain for a single client, with connection and time once two are connected. */
 export class Banners {
   readonly #peers = new Map<number, string>();
-  readonly #now: () => number;
   #named: boolean;
 
   /** Creates plain lines, or with `named` the others at once; `now` is the wall clock in milliseconds. */
-  constructor(named: boolean, now: () => number = Date.now) {
+  constructor(named: boolean, private readonly now: () => number = Date.now) {
     this.#named = named;
-    this.#now = now;
   }
 
   /** A client has connected from this address. */
@@ -104,7 +102,7 @@ export class Banners {
   /** Returns the line above a message. */
   banner(what: string, id: number): string {
     if (!this.#named) return `-----${what}-----\n`;
-    return `-----${what}----- ${id}, ${this.#peers.get(id) ?? "unknown"}, ${timeOfDay(this.#now())}\n`;
+    return `-----${what}----- ${id}, ${this.#peers.get(id) ?? "unknown"}, ${timeOfDay(this.now())}\n`;
   }
 }
 

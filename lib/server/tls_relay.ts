@@ -149,8 +149,6 @@ export async function startTls(outer: Deno.TcpConn, options: Deno.StartTlsOption
  * {@linkcode closeWrite} waits for them, {@linkcode close} drops what is on the way.
  */
 class RelayedConn implements Socket {
-  readonly #outer: Deno.TcpConn;
-  readonly #link: Deno.TcpConn;
   readonly #tls: Deno.TlsConn;
   /** What is read and written: TLS, or the client's connection itself if it speaks plain HTTP. */
   #spoken: Deno.Conn;
@@ -166,9 +164,12 @@ class RelayedConn implements Socket {
   #broken: unknown;
 
   /** Relays octets between the public connection and the inner one, whose peer is a client unless it is a server. */
-  constructor(outer: Deno.TcpConn, link: Deno.TcpConn, tls: Deno.TlsConn, peer: "client" | "server" = "client") {
-    this.#outer = outer;
-    this.#link = link;
+  constructor(
+    private readonly outer: Deno.TcpConn,
+    private readonly link: Deno.TcpConn,
+    tls: Deno.TlsConn,
+    peer: "client" | "server" = "client",
+  ) {
     this.#spoken = this.#tls = tls;
     outer.setNoDelay();
     link.setNoDelay();
@@ -184,11 +185,11 @@ class RelayedConn implements Socket {
   }
 
   get remoteAddr(): Deno.Addr {
-    return this.#outer.remoteAddr;
+    return this.outer.remoteAddr;
   }
 
   get localAddr(): Deno.Addr {
-    return this.#outer.localAddr;
+    return this.outer.localAddr;
   }
 
   /**
@@ -198,7 +199,7 @@ class RelayedConn implements Socket {
    */
   async handshake(): Promise<Deno.TlsHandshakeInfo> {
     if (await this.#isPlain.promise) {
-      this.#spoken = this.#outer;
+      this.#spoken = this.outer;
       throw new HttpError(400, "Plain HTTP was sent to a port that speaks TLS: use https://");
     }
     try {
@@ -222,7 +223,7 @@ class RelayedConn implements Socket {
 
   /** Writes content to be encrypted, and waits until the client's socket has taken almost everything. */
   async write(bytes: Uint8Array): Promise<number> {
-    if (this.#spoken === this.#outer) return this.#outer.write(bytes);
+    if (this.#spoken === this.outer) return this.outer.write(bytes);
     const part = bytes.subarray(0, MAX_WRITTEN_BYTES);
     // Counted before, because octets are passed on before the write ends.
     this.#passing += encryptedLength(part.length);
@@ -243,18 +244,18 @@ class RelayedConn implements Socket {
   }
 
   close(): void {
-    closeAll(this.#outer, this.#link, this.#tls);
+    closeAll(this.outer, this.link, this.#tls);
   }
 
   /** Passes on what the client sends, unless it is plain HTTP. A TLS handshake never begins with a letter. */
   async #receive(): Promise<void> {
     const buffer = new Uint8Array(MIN_PASSED_BYTES);
-    const count = await this.#outer.read(buffer);
+    const count = await this.outer.read(buffer);
     const isPlain = count !== null && isLetter(buffer[0]);
     this.#isPlain.resolve(isPlain);
     if (isPlain) return;
-    if (count !== null) await writeAll(this.#link, buffer.subarray(0, count));
-    return passOn(this.#outer, this.#link);
+    if (count !== null) await writeAll(this.link, buffer.subarray(0, count));
+    return passOn(this.outer, this.link);
   }
 
   /** Closes the sockets between which octets can no longer be passed on. */
@@ -262,7 +263,7 @@ class RelayedConn implements Socket {
     this.#broken ??= error;
     this.#isPlain.resolve(false);
     this.#waiting?.reject(error);
-    closeAll(this.#outer, this.#link);
+    closeAll(this.outer, this.link);
   }
 }
 

@@ -66,10 +66,8 @@ export class TableKeys {
   /** The range of the rows' keys: its first key, and the first key after it. */
   readonly rows: readonly [start: string, end: string];
   readonly markers: readonly [start: string, end: string];
-  readonly #prefix: string;
 
-  constructor(prefix: string) {
-    this.#prefix = prefix;
+  constructor(private readonly prefix: string) {
     this.meta = encode(`${prefix}meta`);
     // "0" follows "/" in ASCII.
     this.rows = [encode(`${prefix}r/`), encode(`${prefix}r0`)];
@@ -77,11 +75,11 @@ export class TableKeys {
   }
 
   row(name: string): string {
-    return encode(`${this.#prefix}r/${name}`);
+    return encode(`${this.prefix}r/${name}`);
   }
 
   nameOf(key: string): string {
-    return decode(key, Buffer.byteLength(this.#prefix) + 2);
+    return decode(key, Buffer.byteLength(this.prefix) + 2);
   }
 
   /** Returns the key that directly follows this one. */
@@ -90,7 +88,7 @@ export class TableKeys {
   }
 
   marker(writer: string): string {
-    return encode(`${this.#prefix}m/${writer}`);
+    return encode(`${this.prefix}m/${writer}`);
   }
 }
 

@@ -51,10 +51,6 @@ type Happened<Event = CaptureEvent> = Event extends unknown ? Omit<Event, keyof 
 export class CapturedConnection {
   /** Octets that were sent for the first time after a reset that ended the connection, and after those in flight. */
   afterReset = 0;
-  readonly #sides: readonly [from: string, to: string];
-  readonly #context: ConnectionContext;
-  /** Whether Wireshark gives its stream the connection's number, less one. */
-  readonly #isStreamKnown: boolean;
   /** The first sequence number of each side, as Wireshark counts. */
   readonly #first: [number?, number?] = [];
   /** What both sides sent, until the connection has ended; after a reset, longer. */
@@ -77,15 +73,13 @@ export class CapturedConnection {
   /** Creates a connection between two endpoints, the first of which sent the first packet. */
   constructor(
     readonly number: number,
-    sides: readonly [from: string, to: string],
-    context: ConnectionContext,
+    private readonly sides: readonly [from: string, to: string],
+    private readonly context: ConnectionContext,
     isWanted: boolean,
-    isStreamKnown: boolean,
+    /** Whether Wireshark gives its stream the connection's number, less one. */
+    private readonly isStreamKnown: boolean,
   ) {
-    this.#sides = sides;
-    this.#context = context;
     this.#ended = !isWanted;
-    this.#isStreamKnown = isStreamKnown;
   }
 
   get isOpen(): boolean {
@@ -129,7 +123,7 @@ export class CapturedConnection {
   }
 
   #sideOf(from: string): Side {
-    return from === this.#sides[0] ? 0 : 1;
+    return from === this.sides[0] ? 0 : 1;
   }
 
   /** Whether a SYN, repeated after a reset, opens the connection again; if so, all starts anew. */
@@ -186,7 +180,7 @@ export class CapturedConnection {
     if (!isExact && (ahead < 0 || ahead >= this.#windows[otherSide(side)]) || this.#reset?.isExact) return;
     if (isExact || this.#reset === undefined) this.#reset = { packet, by: side, isExact };
     if ((flags & ACK) !== 0) other.acknowledge(acknowledged, packet);
-    if (isExact) this.#context.expires(this);
+    if (isExact) this.context.expires(this);
   }
 
   #isAfterReset(time: number): boolean {
@@ -198,7 +192,7 @@ export class CapturedConnection {
   #waits(side: Side, segment: Segment, packet: PacketFacts): boolean {
     if (!this.#isAfterReset(packet.time)) return false;
     const { by, isExact } = this.#reset!;
-    const { budget } = this.#context;
+    const { budget } = this.context;
     if (isExact || budget.used + segment.length > budget.most) {
       this.#closeByReset();
       this.#countAfterReset(side, segment);
@@ -216,7 +210,7 @@ export class CapturedConnection {
   }
 
   #takeHeld() {
-    for (const { segment: { payload } } of this.#held) this.#context.budget.used -= SEGMENT_BYTES + payload.length;
+    for (const { segment: { payload } } of this.#held) this.context.budget.used -= SEGMENT_BYTES + payload.length;
     return this.#held.splice(0);
   }
 
@@ -244,7 +238,7 @@ export class CapturedConnection {
 
   #markLeftOut(): void {
     for (const side of SIDES) {
-      const isLeftOut = this.#context.isLeftOut(this.#sides[side], this.#sides[otherSide(side)]);
+      const isLeftOut = this.context.isLeftOut(this.sides[side], this.sides[otherSide(side)]);
       this.#tcp.leftOut[this.#endOf(side)] ||= isLeftOut;
     }
   }
@@ -266,7 +260,7 @@ export class CapturedConnection {
       octets: (octets, packet) => this.#octets(side, octets, packet),
       missing: (count, packet, cut) => this.#missing(side, count, packet, cut),
       fin: (packet) => this.#fin(side, packet),
-    }, this.#context.budget);
+    }, this.context.budget);
     return { flow, search: new StartLineSearch(), hasNews: false };
   }
 
@@ -343,7 +337,7 @@ export class CapturedConnection {
   /** Emits `opened`, once. Without a SYN or a start line, the lower port is the server's. */
   #open(packet: PacketFacts, client?: Side, startCaptured = false): void {
     if (this.#client !== undefined) return;
-    const addresses = this.#sides.map(addressOf) as [SocketAddress, SocketAddress];
+    const addresses = this.sides.map(addressOf) as [SocketAddress, SocketAddress];
     this.#client = client ?? (addresses[0].port < addresses[1].port ? 1 : 0);
     for (const side of SIDES) this.#countSegments(side, this.#half(side).flow);
     const [local, remote] = this.#client === 1 ? addresses : addresses.toReversed();
@@ -352,14 +346,14 @@ export class CapturedConnection {
     const comment = startCaptured ? packet.comment ?? "" : "";
     this.#emit(packet, {
       ...{ kind: "opened", local, remote, secure: ENCRYPTED.test(comment), startCaptured, tcp: this.#tcp },
-      stream: this.#isStreamKnown ? this.number - 1 : undefined,
+      stream: this.isStreamKnown ? this.number - 1 : undefined,
       ...RELAYED.test(comment) && { relayed: true },
     });
   }
 
   /** Reports how far the octets of a side are acknowledged, if not all of them were before. */
   #acknowledged(side: Side, packet: PacketFacts): void {
-    const { acknowledged } = this.#context;
+    const { acknowledged } = this.context;
     const half = this.#half(side);
     if (!half.hasNews || this.#ended || acknowledged === undefined) return;
     const unacknowledged = half.flow.unacknowledged;
@@ -377,7 +371,7 @@ export class CapturedConnection {
 
   #emit(packet: PacketFacts, event: Happened, origin?: PacketOrigin): void {
     if (this.#ended) return;
-    this.#context.listener({ ...this.#seen(packet), ...event, ...origin && { origin } } as CaptureEvent);
+    this.context.listener({ ...this.#seen(packet), ...event, ...origin && { origin } } as CaptureEvent);
   }
 }
 

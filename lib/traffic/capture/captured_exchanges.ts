@@ -46,9 +46,6 @@ export interface CapturedExchangesOptions extends ExplainTextOptions {
 }
 
 export class CapturedExchanges {
-  readonly #options: CapturedExchangesOptions;
-  readonly #tcp: Pick<TcpFacts, "leftOut" | "mss">;
-  readonly #members: () => object;
   readonly #explainer: Explainer;
   readonly #origins: Readonly<Record<Direction, Origins>>;
   /** Exchanges that are not printed whole, in their order. */
@@ -64,10 +61,11 @@ export class CapturedExchanges {
   valid = true;
 
   /** Explains with this layout, facts on the connection that grow later, and what each line of JSON begins with. */
-  constructor(options: CapturedExchangesOptions, tcp = NO_FACTS, members: () => object = () => ({})) {
-    this.#options = options;
-    this.#tcp = tcp;
-    this.#members = members;
+  constructor(
+    private readonly options: CapturedExchangesOptions,
+    private readonly tcp = NO_FACTS,
+    private readonly members: () => object = () => ({}),
+  ) {
     this.#explainer = new Explainer({
       kept: options.all ? ALL_KEPT : undefined,
       listener: (event) => {
@@ -79,7 +77,7 @@ export class CapturedExchanges {
   }
 
   get held(): number {
-    const most = MAX_UNFINISHED_OCTETS + (this.#options.all ? ALL_KEPT.contentOctets : 0);
+    const most = MAX_UNFINISHED_OCTETS + (this.options.all ? ALL_KEPT.contentOctets : 0);
     const pending = (direction: Direction) => Math.min(most, this.#explainer.pending(direction));
     return this.#text.length + this.#waitingCharacters + pending("request") + pending("response");
   }
@@ -108,7 +106,7 @@ export class CapturedExchanges {
     this.#explainer.end();
     this.#collect();
     const broken = this.#explainer.pairing.message("response");
-    const isUnknown = this.#missingIn.has("response") || this.#tcp.leftOut.server;
+    const isUnknown = this.#missingIn.has("response") || this.tcp.leftOut.server;
     for (const part of this.#parts) {
       const { exchange } = part;
       if (exchange === undefined || exchange.over || exchange.responses.length > 0) continue;
@@ -162,8 +160,8 @@ export class CapturedExchanges {
   }
 
   #addLine(part: ExchangeText, text: string): void {
-    if (this.#options.json !== undefined) return;
-    const line = `\n${sentence("--", text, this.#options.sentenceWidth).map((line) => `${line}\n`).join("")}`;
+    if (this.options.json !== undefined) return;
+    const line = `\n${sentence("--", text, this.options.sentenceWidth).map((line) => `${line}\n`).join("")}`;
     this.#waitingCharacters += line.length;
     part.texts.push({ make: () => line, characters: line.length });
   }
@@ -188,7 +186,7 @@ export class CapturedExchanges {
       const to = start + length;
       const origin = this.#origins[direction].take(start, to);
       const part = this.#partOf(message?.exchange);
-      const isJson = this.#options.json !== undefined;
+      const isJson = this.options.json !== undefined;
       if (isJson && message === undefined) continue;
       const text = isJson ? this.#json(part.json, explanation, origin) : this.#explained(explanation, origin);
       this.#waitingCharacters += text.characters;
@@ -208,7 +206,7 @@ export class CapturedExchanges {
   }
 
   #json(json: ExchangeJson, explanation: Explanation, origin: MessageOrigin): Text {
-    const first = this.#options.json!();
+    const first = this.options.json!();
     const { start, end, packets, pieces: segments, isRecorded } = origin;
     const time = first === undefined ? undefined : (first + start) / 1_000_000;
     return {
@@ -216,7 +214,7 @@ export class CapturedExchanges {
       make: (by) => {
         const acknowledged = by && { packet: by.packet, after: (by.time - end) / 1_000_000 };
         const tcp = isRecorded ? undefined : { segments, ...acknowledged && { acknowledged } };
-        json.add(explanation, { offset: explanation.start, time, packets, tcp }, this.#options.all);
+        json.add(explanation, { offset: explanation.start, time, packets, tcp }, this.options.all);
         return "";
       },
     };
@@ -225,18 +223,18 @@ export class CapturedExchanges {
   #explained(explanation: Explanation, origin: MessageOrigin): Text {
     const { start, texts, isRecorded } = origin;
     const [title, after] = this.#titleOf(explanation);
-    const text = explanationText(explanation, this.#options);
+    const text = explanationText(explanation, this.options);
     const lines = texts.length === 1 ? [] : texts.map((text) => `      ${text}`);
     return {
       characters: text.length,
       make: (acknowledged) => {
-        const mss = this.#tcp.mss[explanation.direction === "request" ? "server" : "client"];
+        const mss = this.tcp.mss[explanation.direction === "request" ? "server" : "client"];
         const place = !isRecorded
           ? segmentsText(origin, explanation.length, mss, acknowledged)
           : texts.length === 1
           ? `, from ${texts[0]}`
           : "";
-        const head = [`${this.#options.painter("bold", title)} at ${timeText(start)}${after}${place}`, ...lines];
+        const head = [`${this.options.painter("bold", title)} at ${timeText(start)}${after}${place}`, ...lines];
         return `\n${head.map((line) => `${line}\n`).join("")}${text}`;
       },
     };
@@ -258,7 +256,7 @@ export class CapturedExchanges {
     const { request, unread } = exchange;
     if (unread !== undefined) return `, to a request that was not read: see the fault of request ${unread}`;
     if (request === undefined) {
-      const isUnknown = this.#missingIn.has("request") || this.#tcp.leftOut.client;
+      const isUnknown = this.#missingIn.has("request") || this.tcp.leftOut.client;
       return isUnknown ? ", to a request that was not captured" : ", to no request here";
     }
     const isEarly = request.state === "incomplete" || began < request.ended;
@@ -280,7 +278,7 @@ export class CapturedExchanges {
         isRequested && responses === exchange.responses.length && (exchange.over || exchange.request === undefined);
       if (!isOver && !all) return;
       this.#parts.shift();
-      if (this.#options.json !== undefined && exchange !== undefined) this.#text += json.line(this.#members());
+      if (this.options.json !== undefined && exchange !== undefined) this.#text += json.line(this.members());
     }
   }
 }

@@ -16,7 +16,6 @@ const EVENT_BYTES = 150;
 
 export class ExplainedConnection {
   #opened: OpenedInCapture;
-  readonly #options: CapturedExchangesOptions;
   #beginning!: Beginning;
   /** Its exchanges, from its first octets on, until it is known not to be HTTP. */
   #exchanges: CapturedExchanges | undefined;
@@ -42,9 +41,8 @@ export class ExplainedConnection {
   /** The value of `held` when it was last counted. */
   counted = 0;
 
-  constructor(opened: Extract<CaptureEvent, OpenedInCapture>, options: CapturedExchangesOptions) {
+  constructor(opened: Extract<CaptureEvent, OpenedInCapture>, private readonly options: CapturedExchangesOptions) {
     this.#opened = opened;
-    this.#options = options;
     // Many connections wait, and hold only this until it is their turn.
     this.#keep(opened);
   }
@@ -116,7 +114,7 @@ export class ExplainedConnection {
     if (this.#beginning.isHttp === false) return;
     // A connection without octets needs no decoder.
     if (event.kind !== "fin") {
-      this.#exchanges ??= new CapturedExchanges(this.#options, this.#opened.tcp, () => this.#members);
+      this.#exchanges ??= new CapturedExchanges(this.options, this.#opened.tcp, () => this.#members);
     }
     this.#exchanges?.receive(event);
     if (this.isHttp) this.#text.appendText(this.#exchanges!.take());
@@ -175,7 +173,7 @@ export class ExplainedConnection {
 
   /** Adds a line on the connection, which is no JSON. */
   #say(line: string): void {
-    if (this.#options.json === undefined) this.#text.appendText(line);
+    if (this.options.json === undefined) this.#text.appendText(line);
   }
 
   get #members(): object {
@@ -189,7 +187,7 @@ export class ExplainedConnection {
 
   get #title(): string {
     const { connection, local, remote, secure, stream } = this.#opened;
-    const title = this.#options.painter("bold", `connection ${connection}`);
+    const title = this.options.painter("bold", `connection ${connection}`);
     const encrypted = secure ? ", encrypted by TLS" : "";
     const family = remote.hostname.includes(":") ? "ipv6" : "ip";
     const filter = stream === undefined

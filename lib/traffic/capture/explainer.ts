@@ -29,7 +29,6 @@ export interface Explained {
 const LINE_END = new TextEncoder().encode("\n");
 
 export class CaptureExplainer {
-  readonly #options: CaptureExplainerOptions;
   readonly #layout: CapturedExchangesOptions;
   readonly reader: CaptureReader;
   /** Connections that are not printed whole, by number. */
@@ -44,8 +43,7 @@ export class CaptureExplainer {
   #valid = true;
   #leftOut: number | undefined;
 
-  constructor(options: CaptureExplainerOptions) {
-    this.#options = options;
+  constructor(private readonly options: CaptureExplainerOptions) {
     this.#layout = { ...options, json: options.isJson ? () => this.reader.start : undefined };
     const { connection, from = 1 } = options;
     this.#turn = connection ?? from;
@@ -114,15 +112,15 @@ export class CaptureExplainer {
 
   /** Prints text of the connection whose turn it is, after an empty line if another one's messages precede it. */
   #printText(number: number, isHttp: boolean | undefined, text: Uint8Array): void {
-    const isNew = this.#printed?.number !== number && !this.#options.isJson;
-    if (isNew && this.#printed !== undefined && (isHttp || this.#printed.isHttp)) this.#options.print(LINE_END);
+    const isNew = this.#printed?.number !== number && !this.options.isJson;
+    if (isNew && this.#printed !== undefined && (isHttp || this.#printed.isHttp)) this.options.print(LINE_END);
     this.#printed = { number, isHttp };
-    this.#options.print(text);
+    this.options.print(text);
   }
 
   /** Leaves out connections, the last ones first, if too much is held. */
   #limit(): void {
-    const { maxHeld = MAX_EXPLAINED_BYTES, again } = this.#options;
+    const { maxHeld = MAX_EXPLAINED_BYTES, again } = this.options;
     if (this.#held <= maxHeld) return;
     // There is room for a while then.
     const most = maxHeld * 7 / 8;

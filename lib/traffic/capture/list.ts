@@ -39,7 +39,6 @@ function columns([time, connection, packet, request, ...rest]: readonly string[]
 
 export class CaptureList {
   readonly reader: CaptureReader;
-  readonly #options: CaptureListOptions;
   readonly #connections = new Map<number, ListedConnection>();
   #lines: ListLine[] = [];
   /** What each connection is that is not HTTP. */
@@ -48,8 +47,7 @@ export class CaptureList {
   #hasLines = false;
   #valid = true;
 
-  constructor(options: CaptureListOptions) {
-    this.#options = options;
+  constructor(private readonly options: CaptureListOptions) {
     this.reader = new CaptureReader((event) => this.#receiveEvent(event), { connection: options.connection });
   }
 
@@ -67,7 +65,7 @@ export class CaptureList {
     const others = [...this.#others].sort(([a], [b]) => a - b);
     for (const [kind, all] of Map.groupBy(others, ([, kind]) => kind)) {
       const numbers = numbersText(all.map(([number]) => number));
-      this.#options.print(`${counted(all.length, "connection")}, ${kind}: ${numbers}\n`);
+      this.options.print(`${counted(all.length, "connection")}, ${kind}: ${numbers}\n`);
     }
     const { connections } = this.reader;
     return { valid: this.#valid, connections, leftOut: undefined, notes: [...notes, ...late] };
@@ -102,7 +100,7 @@ export class CaptureList {
 
   /** Prints the lines that have no unfinished one before them; if too many wait, those unfinished too. */
   #print(all: boolean): void {
-    const { maxLines = MAX_LISTED_LINES, print } = this.#options;
+    const { maxLines = MAX_LISTED_LINES, print } = this.options;
     let count = 0;
     let text = "";
     for (const { text: finished, make } of this.#lines) {
@@ -119,8 +117,6 @@ export class CaptureList {
 }
 
 class ListedConnection {
-  readonly #opened: OpenedInCapture;
-  readonly #add: (line: ListLine) => void;
   readonly #beginning = new Beginning();
   #pairing: Pairing | undefined;
   /** Lines of exchanges that have not ended. */
@@ -130,10 +126,7 @@ class ListedConnection {
   #packet = 0;
   valid = true;
 
-  constructor(opened: OpenedInCapture, add: (line: ListLine) => void) {
-    this.#opened = opened;
-    this.#add = add;
-  }
+  constructor(private readonly opened: OpenedInCapture, private readonly add: (line: ListLine) => void) {}
 
   receive(event: StreamEvent): void {
     this.#packet = event.origin.packet;
@@ -198,7 +191,7 @@ class ListedConnection {
     const line: ListLine = { packet: this.#packet, octets: 0, text: undefined, make };
     this.#open.set(exchange, line);
     if (this.#beginning.isHttp === undefined) this.#doubtful.push(line);
-    this.#add(line);
+    this.add(line);
   }
 
   #finish(exchange: Exchange): void {
@@ -219,13 +212,13 @@ class ListedConnection {
     const missing = final === undefined ? "no response" : "not whole";
     return columns([
       timeText(began),
-      String(this.#opened.connection),
+      String(this.opened.connection),
       String(packet),
       name.length > LISTED_CHARACTERS ? `${name.slice(0, LISTED_CHARACTERS)}…` : name,
       head === undefined ? "-" : String(head.status),
       head === undefined ? "-" : String(octets),
       isBroken ? "invalid" : isWhole ? durationText(final!.ended - began) : isLast ? missing : "not ended yet",
-    ], addressText(this.#opened.local));
+    ], addressText(this.opened.local));
   }
 }
 

@@ -29,7 +29,6 @@ export interface MessageOrigin {
 }
 
 export class Origins {
-  readonly #most: number;
   /** The first pieces of the message that is not finished, and the last one. */
   #pieces: Piece[] = [];
   /** The number of pieces between those and the last one. */
@@ -37,9 +36,7 @@ export class Origins {
   #received = 0;
 
   /** Remembers at most so many pieces of a message, and the last one. */
-  constructor(most: number = SHOWN_ORIGINS) {
-    this.#most = most;
-  }
+  constructor(private readonly most: number = SHOWN_ORIGINS) {}
 
   /** Receives the number of the next octets, and where they come from. */
   receive(octets: number, { packet, call, continues }: PacketOrigin, time: number): void {
@@ -53,7 +50,7 @@ export class Origins {
       last.lastTime = time;
       return;
     }
-    if (this.#pieces.length > this.#most) {
+    if (this.#pieces.length > this.most) {
       this.#pieces.pop();
       this.#hidden++;
     }

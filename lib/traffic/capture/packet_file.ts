@@ -62,7 +62,6 @@ export function otherFormatOf(start: Uint8Array): { readonly name: string; reado
 
 /** Receives the bytes of a file in pieces, and emits its packets. Memory is bounded by the largest packet. */
 export abstract class PacketFile {
-  readonly #listener: (packet: Packet) => void;
   readonly #rest = new ByteBuffer(EXPLAIN_READ_BYTES);
   #skipped = 0;
   #position = 0;
@@ -72,9 +71,7 @@ export abstract class PacketFile {
   /** When the first packet was captured, in microseconds since 1970; `undefined` as long as no packet has a time. */
   start: number | undefined;
 
-  constructor(listener: (packet: Packet) => void) {
-    this.#listener = listener;
-  }
+  constructor(private readonly listener: (packet: Packet) => void) {}
 
   /** Whether the file, if it ended here, would be cut off in the middle of a block. */
   get cutOff(): boolean {
@@ -99,7 +96,7 @@ export abstract class PacketFile {
   /** Emits a packet that had `sent` octets. */
   protected give(time: number, linkType: number, bytes: Uint8Array, sent: number, comment = ""): void {
     const cut = sent > bytes.length && { cut: bytes.length };
-    this.#listener({ number: ++this.packets, time, linkType, bytes, ...cut, comment });
+    this.listener({ number: ++this.packets, time, linkType, bytes, ...cut, comment });
   }
 
   protected skipPacket(): void {

@@ -27,7 +27,6 @@ export interface CaptureReaderOptions {
 
 /** Reads the bytes of a pcapng or pcap file, in pieces of any size. Memory does not depend on its length. */
 export class CaptureReader {
-  readonly #options: CaptureReaderOptions;
   readonly #context: ConnectionContext;
   /** The reader of the file's format, once its first octets have shown which. */
   #file: PacketFile | undefined;
@@ -49,8 +48,7 @@ export class CaptureReader {
   readonly afterResets = new Map<number, number>();
 
   /** The listener may keep an event's octets only as a copy. */
-  constructor(listener: (event: CaptureEvent) => void, options: CaptureReaderOptions = {}) {
-    this.#options = options;
+  constructor(listener: (event: CaptureEvent) => void, private readonly options: CaptureReaderOptions = {}) {
     this.#context = {
       listener,
       acknowledged: options.acknowledged,
@@ -150,7 +148,7 @@ export class CaptureReader {
 
   #connection(from: string, to: string): CapturedConnection {
     const number = ++this.connections;
-    const { connection: only = number, wanted } = this.#options;
+    const { connection: only = number, wanted } = this.options;
     const isWanted = only === number && (wanted?.(number) ?? true);
     const isStreamKnown = this.#areStreamsKnown && this.#file!.tooLarge === 0;
     return new CapturedConnection(number, [from, to], this.#context, isWanted, isStreamKnown);

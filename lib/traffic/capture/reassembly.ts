@@ -30,8 +30,6 @@ const MAX_CUTS = 100;
 
 /** One direction of a connection, whose first sequence number is not known at first. */
 export class Flow<P> {
-  readonly #listener: FlowListener<P>;
-  readonly #budget: ReassemblyBudget;
   /** The sequence number of the next octet, once known, and whether a SYN has shown it. */
   #next: number | undefined;
   #isSure = false;
@@ -53,10 +51,7 @@ export class Flow<P> {
   /** How many segments had only octets that others had overtaken. */
   late = 0;
 
-  constructor(listener: FlowListener<P>, budget: ReassemblyBudget) {
-    this.#listener = listener;
-    this.#budget = budget;
-  }
+  constructor(private readonly listener: FlowListener<P>, private readonly budget: ReassemblyBudget) {}
 
   get isKnown(): boolean {
     return this.#next !== undefined;
@@ -160,7 +155,7 @@ export class Flow<P> {
 
   #hold(octets: number): void {
     this.#waitingOctets += octets;
-    this.#budget.used += octets;
+    this.budget.used += octets;
   }
 
   /** Emits the octets of a segment without a gap before it: only those beyond what was emitted are new. */
@@ -168,7 +163,7 @@ export class Flow<P> {
     const known = distance(sequence, this.#next!);
     if (known >= octets.length) return;
     this.#next = sequence + octets.length >>> 0;
-    this.#listener.octets(known === 0 ? octets : octets.subarray(known), packet);
+    this.listener.octets(known === 0 ? octets : octets.subarray(known), packet);
   }
 
   /** Emits what waits, as far as nothing is missing before it, or what is missing will not come. */
@@ -176,7 +171,7 @@ export class Flow<P> {
     const isAcknowledged = (sequence: number) => distance(sequence, this.#acknowledged) >= 0;
     let given = 0;
     for (const { sequence, octets, packet: from } of this.#waiting) {
-      const isTooMuch = this.#waitingOctets > MAX_REASSEMBLED_DIRECTION_BYTES || this.#budget.used > this.#budget.most;
+      const isTooMuch = this.#waitingOctets > MAX_REASSEMBLED_DIRECTION_BYTES || this.budget.used > this.budget.most;
       if (!isEnd && !isTooMuch && distance(this.#next!, sequence) > 0 && !isAcknowledged(sequence)) break;
       this.#skip(sequence, packet);
       given++;
@@ -191,7 +186,7 @@ export class Flow<P> {
     if (this.#fin === undefined || distance(this.#next!, this.#fin.sequence) > 0) return;
     // Octets after the FIN are not part of the direction.
     this.discard();
-    this.#listener.fin(this.#fin.packet);
+    this.listener.fin(this.#fin.packet);
   }
 
   /** Gives up the octets before a sequence number. */
@@ -201,6 +196,6 @@ export class Flow<P> {
     const cut = this.#cuts?.get(this.#next!);
     this.#cuts?.delete(this.#next!);
     this.#next = sequence >>> 0;
-    this.#listener.missing(count, packet, cut);
+    this.listener.missing(count, packet, cut);
   }
 }

@@ -25,8 +25,6 @@ const GATHER_MS = 200;
 
 export class Recorder {
   readonly receive: TrafficListener;
-  readonly #file: RecordingFile;
-  readonly #options: RecorderOptions;
   /** Whole blocks that wait to be written, and those that are being written. */
   #waiting = new ByteBuffer(INITIAL_BYTES);
   #writing = new ByteBuffer(INITIAL_BYTES);
@@ -37,9 +35,7 @@ export class Recorder {
   #flushing: Promise<void> | undefined;
   #ended = false;
 
-  constructor(file: RecordingFile, options: RecorderOptions) {
-    this.#file = file;
-    this.#options = options;
+  constructor(private readonly file: RecordingFile, private readonly options: RecorderOptions) {
     const { program, interfaces } = options;
     const capture = new CaptureWriter((block) => this.#add(block), interfaces);
     this.receive = (event) => {
@@ -57,7 +53,7 @@ export class Recorder {
     clearTimeout(this.#timer);
     while (!this.#ended && (this.#waiting.length > 0 || this.#flushing !== undefined)) await this.#flush();
     this.#reportLeftOut();
-    if (!this.#ended) this.#file.close();
+    if (!this.#ended) this.file.close();
     this.#ended = true;
   }
 
@@ -67,7 +63,7 @@ export class Recorder {
 
   #add(block: Uint8Array): void {
     // A relay waits for the disk itself, with all its connections.
-    const most = this.#options.interfaces === undefined ? RECORD_WAITING_BYTES : Infinity;
+    const most = this.options.interfaces === undefined ? RECORD_WAITING_BYTES : Infinity;
     if (this.#held + block.length > most) return void this.#leftOut++;
     this.#waiting.append(block);
     this.#timer ??= setTimeout(() => {
@@ -89,7 +85,7 @@ export class Recorder {
       const bytes = this.#writing.view();
       let sent = 0;
       try {
-        while (sent < bytes.length) sent += await this.#file.write(bytes.subarray(sent));
+        while (sent < bytes.length) sent += await this.file.write(bytes.subarray(sent));
         this.#written += sent;
       } catch (error) {
         await this.#fail(error as Error, wholeBlocks(bytes, sent));
@@ -101,17 +97,17 @@ export class Recorder {
   /** Ends the recording after its last complete block. */
   async #fail({ message }: Error, whole: number): Promise<void> {
     this.#ended = true;
-    this.#options.note(`The recording ${this.#options.name} ends here: ${message}`);
+    this.options.note(`The recording ${this.options.name} ends here: ${message}`);
     // A reader takes a block that is cut off for the end.
-    await this.#file.truncate(this.#written + whole).catch(() => {});
-    this.#file.close();
+    await this.file.truncate(this.#written + whole).catch(() => {});
+    this.file.close();
   }
 
   #reportLeftOut(): void {
     if (this.#leftOut === 0) return;
     const packets = this.#leftOut === 1 ? "1 packet is" : `${this.#leftOut} packets are`;
     this.#leftOut = 0;
-    this.#options.note(`The disk is too slow: ${packets} missing from the recording ${this.#options.name}`);
+    this.options.note(`The disk is too slow: ${packets} missing from the recording ${this.options.name}`);
   }
 }
 

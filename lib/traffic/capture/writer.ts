@@ -86,21 +86,17 @@ interface Recorded {
 }
 
 export class CaptureWriter {
-  readonly #write: (block: Uint8Array) => void;
   readonly #interfaces: readonly string[];
-  /** The microseconds from 1970 to the program's start. */
-  readonly #origin: number;
   readonly #connections = new Map<string, Recorded>();
 
   /** Passes blocks on, with an interface for each end if they are named. */
   constructor(
-    write: (block: Uint8Array) => void,
+    private readonly write: (block: Uint8Array) => void,
     interfaces: Readonly<Partial<Record<End, string>>> = {},
-    origin: number = performance.timeOrigin * 1000,
+    /** The microseconds from 1970 to the program's start. */
+    private readonly origin: number = performance.timeOrigin * 1000,
   ) {
-    this.#write = write;
     this.#interfaces = Object.keys(interfaces);
-    this.#origin = origin;
   }
 
   receive(event: TrafficEvent): void {
@@ -155,6 +151,6 @@ export class CaptureWriter {
     const acknowledged = (flags & ACK) === 0 ? 0 : next[otherEnd(by)];
     const header = { from, to, sequence: next[by], acknowledged, flags };
     next[by] = (next[by] + octets.length + ((flags & (SYN | FIN)) === 0 ? 0 : 1)) % 2 ** 32;
-    this.#write(packetBlock(this.#origin + time, packetOf(header, octets), what, number));
+    this.write(packetBlock(this.origin + time, packetOf(header, octets), what, number));
   }
 }

@@ -70,7 +70,6 @@ export function clientViews(options: ClientViewsOptions): ClientViews {
 
 /** Explains the latest exchange in safe text. */
 export class LastExchange {
-  readonly #layout: () => ExplainTextOptions;
   /** Explains the exchange until that has ended. */
   #explainer: Explainer | undefined;
   #explanations: Explanation[] | undefined;
@@ -79,9 +78,7 @@ export class LastExchange {
   #keptOctets = 0;
 
   /** Explains with this layout, on demand or each exchange. */
-  constructor(layout: () => ExplainTextOptions, readonly each: boolean = false) {
-    this.#layout = layout;
-  }
+  constructor(private readonly layout: () => ExplainTextOptions, readonly each: boolean = false) {}
 
   begin(): void {
     this.#explainer = new Explainer();
@@ -112,7 +109,7 @@ export class LastExchange {
   /** Returns the exchange as text: the request, then each response; `undefined` if there was no exchange. */
   text(): string | undefined {
     this.end();
-    const options = this.#layout();
+    const options = this.layout();
     return this.#explanations?.map((explanation) => explanationText(explanation, options)).join("\n");
   }
 

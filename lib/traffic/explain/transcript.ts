@@ -29,7 +29,6 @@ const BY_THE_RULES = "by the rules: ";
 
 /** Listens to a tap at the client's end, and writes the exchange that was begun last. */
 export class Transcript {
-  readonly #options: TranscriptOptions;
   /** When the exchange began; `undefined` while there is none. */
   #start: number | undefined;
   #explainer!: Explainer;
@@ -44,13 +43,11 @@ export class Transcript {
   #events = 0;
   #hiddenOctets = 0;
 
-  constructor(options: TranscriptOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: TranscriptOptions) {}
 
   /** Begins an exchange on a connection that has carried no message, or only whole ones. */
   begin(): void {
-    this.#start = (this.#options.now ?? SINCE_START)();
+    this.#start = (this.options.now ?? SINCE_START)();
     this.#explainer = new Explainer({ listener: (event) => this.#follow(event) });
     this.#judge = new Judge();
     this.#requests = [];
@@ -112,7 +109,7 @@ export class Transcript {
   end(outcome: "complete" | "ended" | "timeout"): RawResult {
     const hidden = this.#events - SHOWN_RAW_EVENTS;
     if (hidden > 0) this.#write(`… ${hidden} more reads and writes, ${this.#hiddenOctets} octets`);
-    if (outcome === "timeout") this.#write(`(nothing more came within ${this.#options.timeoutMs / 1000} s)`);
+    if (outcome === "timeout") this.#write(`(nothing more came within ${this.options.timeoutMs / 1000} s)`);
     if (outcome === "ended") {
       const missing = this.#result.status === undefined ? "there was" : "every request had";
       this.#write(`(the connection ended before ${missing} a whole response)`);
@@ -120,7 +117,7 @@ export class Transcript {
     this.#start = undefined;
     const verdict = this.#judge.verdict(this.#ended);
     if (verdict === undefined) return this.#result;
-    this.#write(this.#options.painter("bold", verdict.text));
+    this.#write(this.options.painter("bold", verdict.text));
     return verdict.against ? { ...this.#result, against: true } : this.#result;
   }
 
@@ -182,23 +179,23 @@ export class Transcript {
 
   #print(time: number, direction: "<" | ">", text: string): void {
     const seconds = (Math.max(0, time - this.#start!) / 1_000_000).toFixed(3);
-    const arrow = this.#options.painter(direction === "<" ? "green" : "blue", direction);
+    const arrow = this.options.painter(direction === "<" ? "green" : "blue", direction);
     this.#write(`${seconds.padStart(7)} ${arrow} ${text}`);
   }
 
   #sentence(text: string): void {
-    const bold = (line: string) => this.#options.painter("bold", line);
+    const bold = (line: string) => this.options.painter("bold", line);
     const [first, ...more] = wrapWords(wordsOf(BY_THE_RULES + text), this.#width);
     this.#write(BY_THE_RULES + bold(first.slice(BY_THE_RULES.length)));
     for (const line of more) this.#write(`      ${bold(line)}`);
   }
 
   get #width(): number {
-    return this.#options.width?.() ?? Infinity;
+    return this.options.width?.() ?? Infinity;
   }
 
   #write(line: string): void {
-    this.#options.write(`${line}\n`);
+    this.options.write(`${line}\n`);
   }
 }
 

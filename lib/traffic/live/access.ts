@@ -34,17 +34,15 @@ const DEFAULT_PORT = /:(?:80)?$/;
 export class PageAccess {
   readonly #hosts: readonly string[];
   readonly #cookieName: string;
-  readonly #key: string;
 
-  constructor(port: number, key: string) {
+  constructor(port: number, private readonly key: string) {
     this.#hosts = ["127.0.0.1", "localhost"].map((host) => `${host}:${port}`.replace(DEFAULT_PORT, ""));
     this.#cookieName = `wiretable-${port}`;
-    this.#key = key;
   }
 
   /** The field that gives the key to a browser: it sends it back below {@linkcode LIVE_PATH}, and from nowhere else. */
   get cookie(): FieldLine {
-    return ["Set-Cookie", `${this.#cookieName}=${this.#key}; HttpOnly; SameSite=Strict; Path=${LIVE_PATH}`];
+    return ["Set-Cookie", `${this.#cookieName}=${this.key}; HttpOnly; SameSite=Strict; Path=${LIVE_PATH}`];
   }
 
   /**
@@ -64,7 +62,7 @@ export class PageAccess {
     const given = new URLSearchParams(query ?? "").getAll("key");
     const cookies = (fields.get("cookie") ?? "").split(";").map((pair) => pair.trim().split(/=(.*)/s))
       .flatMap(([name, value]) => name === this.#cookieName && value !== undefined ? [value] : []);
-    if (![...given, ...cookies].every((key) => isSameSecret(key, this.#key))) {
+    if (![...given, ...cookies].every((key) => isSameSecret(key, this.key))) {
       throw new HttpError(403, "The key is not this server's: open the address that it printed when it started");
     }
     if (!path.startsWith(LIVE_PATH)) return given.length > 0;

@@ -32,7 +32,6 @@ interface FeedOptions {
 const PIECE_CHARACTERS = 64 * 1024;
 
 export class Feed {
-  readonly #source: FeedSource;
   readonly #options: Required<FeedOptions>;
   /** Aborted once their pages have left; the one that follows for longest first. */
   readonly #viewers = new Set<AbortSignal>();
@@ -40,8 +39,7 @@ export class Feed {
   #more = Promise.withResolvers<void>();
   #stopped = false;
 
-  constructor(source: FeedSource, options: FeedOptions) {
-    this.#source = source;
+  constructor(private readonly source: FeedSource, options: FeedOptions) {
     this.#options = { gatherMs: 16, heartbeatMs: 15_000, ...options };
     source.history.onMore = () => this.#wake();
   }
@@ -79,13 +77,13 @@ export class Feed {
   /** The number of the event to go on with; `undefined` for a page that has to start over. */
   #resumeAt(lastId: string | undefined): number | undefined {
     const [, process, number] = /^(\w+)-(\d{1,15})$/.exec(lastId ?? "") ?? [];
-    const { first, last } = this.#source.history;
+    const { first, last } = this.source.history;
     const next = Number(number) + 1;
     return process === this.#options.process && next >= first && next <= last + 1 ? next : undefined;
   }
 
   async *#pieces(resumeAt: number | undefined, signal: AbortSignal): AsyncGenerator<string, void> {
-    const { history } = this.#source;
+    const { history } = this.source;
     let next = resumeAt ?? history.first;
     try {
       // The browser tries again after two seconds.
@@ -109,13 +107,13 @@ export class Feed {
 
   /** What a page starts with: the server, and the table before the oldest event. */
   #start(missed: number): string {
-    const { base: { rows, total, large }, history: { first, last } } = this.#source;
+    const { base: { rows, total, large }, history: { first, last } } = this.source;
     const { about, process } = this.#options;
     return message("start", `${process}-${first - 1}`, { ...about, process, first, last, missed, rows, total, large });
   }
 
   #event(number: number): string {
-    return message("", `${this.#options.process}-${number}`, { number, ...this.#source.history.at(number)!.event });
+    return message("", `${this.#options.process}-${number}`, { number, ...this.source.history.at(number)!.event });
   }
 
   /** Waits for more events, and for those that come right after them. Returns false after a quiet time. */

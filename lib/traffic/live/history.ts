@@ -18,9 +18,6 @@ interface HistoryEntry {
 }
 
 export class History {
-  readonly #maxEvents: number;
-  readonly #maxBytes: number;
-  readonly #forget: (entry: HistoryEntry) => void;
   /** By their numbers, which are consecutive. */
   readonly #entries = new Map<number, HistoryEntry>();
   #first = 1;
@@ -30,14 +27,10 @@ export class History {
 
   /** Keeps so many events, and octets and characters that describe them; `forget` receives what is given up. */
   constructor(
-    maxEvents: number = PAGE_HISTORY_EVENTS,
-    maxBytes: number = PAGE_HISTORY_BYTES,
-    forget: (entry: HistoryEntry) => void = () => {},
-  ) {
-    this.#maxEvents = maxEvents;
-    this.#maxBytes = maxBytes;
-    this.#forget = forget;
-  }
+    private readonly maxEvents: number = PAGE_HISTORY_EVENTS,
+    private readonly maxBytes: number = PAGE_HISTORY_BYTES,
+    private readonly forget: (entry: HistoryEntry) => void = () => {},
+  ) {}
 
   /** The number of the oldest event; one more than the last where there is none. */
   get first(): number {
@@ -53,11 +46,11 @@ export class History {
     const weight = (bytes?.length ?? 0) + weightOf(event);
     this.#entries.set(this.last + 1, { event, bytes, weight });
     this.#weight += weight;
-    while (this.#entries.size > this.#maxEvents || this.#weight > this.#maxBytes) {
+    while (this.#entries.size > this.maxEvents || this.#weight > this.maxBytes) {
       const oldest = this.#entries.get(this.#first)!;
       this.#entries.delete(this.#first++);
       this.#weight -= oldest.weight;
-      this.#forget(oldest);
+      this.forget(oldest);
     }
     this.onMore();
   }

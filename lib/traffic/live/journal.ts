@@ -58,8 +58,6 @@ export class Journal {
   readonly history: History;
   /** The table before the oldest event that is kept. */
   readonly base = new ShownTable();
-
-  readonly #options: JournalOptions;
   readonly #table = new ShownTable();
   readonly #sampler: Sampler;
   /** By their numbers at the server's end. */
@@ -73,8 +71,7 @@ export class Journal {
   /** What the table did for exchanges whose responses are not there yet, in its order. */
   #reports: PendingReport[] = [];
 
-  constructor(options: JournalOptions) {
-    this.#options = options;
+  constructor(private readonly options: JournalOptions) {
     this.#sampler = options.sampler ?? new Sampler();
     this.history = new History(options.maxEvents, undefined, ({ event: { kind, rows, total, large } }) => {
       if (rows !== undefined) this.base.follow(rows, total!, large!, kind === "table");
@@ -116,7 +113,7 @@ export class Journal {
   };
 
   askTable(): Promise<void> {
-    const { askTable } = this.#options;
+    const { askTable } = this.options;
     return askTable === undefined ? Promise.resolve() : this.#asking ??= this.#ask(askTable);
   }
 
@@ -134,7 +131,7 @@ export class Journal {
   }
 
   #open({ connection: number, remote, local }: Opened): void {
-    const messages = new Messages({ request: this.#options.messageLimits });
+    const messages = new Messages({ request: this.options.messageLimits });
     const key = addresses(remote, local);
     this.#connections.set(number, { number, key, messages, client: { request: 0, response: 0 } });
   }
@@ -158,7 +155,7 @@ export class Journal {
 
   #receiveClient(event: TrafficEvent): void {
     const { connection } = event;
-    if (this.#options.relays) {
+    if (this.options.relays) {
       const live = this.#connections.get(connection);
       if (live !== undefined) this.#addClient(event, live);
       return;
@@ -184,7 +181,7 @@ export class Journal {
       this.history.add({ ...shown, direction, from, to: client[direction] += event.bytes.length });
     } else if (kind === "fin") this.history.add({ ...shown, by: event.by });
     else if (kind === "closed") this.history.add({ ...shown, reason: event.reason });
-    else this.history.add({ ...shown, ...this.#options.relays && { server: addressText(event.remote) } });
+    else this.history.add({ ...shown, ...this.options.relays && { server: addressText(event.remote) } });
   }
 
   #addServer(event: TrafficEvent, { number, messages }: ServerEnd): void {
@@ -229,7 +226,7 @@ export class Journal {
       this.history.add({ kind: "table", time, connection: 0, end: "server", rows, total, large });
     } catch (error) {
       this.#followed = false;
-      this.#options.failed?.(error);
+      this.options.failed?.(error);
     } finally {
       this.#asking = undefined;
     }
@@ -242,8 +239,6 @@ function addresses(client: SocketAddress, server: SocketAddress): string {
 
 /** Admits the events of connections until a second has too many; a connection that is left out stays so to its end. */
 export class Sampler {
-  readonly #maxEvents: number;
-  readonly #maxBytes: number;
   readonly #out = new Set<number>();
   #connections = 0;
   #second = -Infinity;
@@ -252,10 +247,10 @@ export class Sampler {
   /** Counts the events of connections that are left out. */
   readonly counter: EventCounter = { events: 0 };
 
-  constructor(maxEvents: number = PAGE_EVENTS_PER_SECOND, maxBytes: number = PAGE_BYTES_PER_SECOND) {
-    this.#maxEvents = maxEvents;
-    this.#maxBytes = maxBytes;
-  }
+  constructor(
+    private readonly maxEvents: number = PAGE_EVENTS_PER_SECOND,
+    private readonly maxBytes: number = PAGE_BYTES_PER_SECOND,
+  ) {}
 
   get leftOut() {
     return { connections: this.#connections, events: this.counter.events };
@@ -268,7 +263,7 @@ export class Sampler {
       this.#events = this.#bytes = 0;
     }
     const isOut = this.#out.has(connection);
-    if (isOut || this.#events + 1 > this.#maxEvents || this.#bytes + bytes > this.#maxBytes) {
+    if (isOut || this.#events + 1 > this.maxEvents || this.#bytes + bytes > this.maxBytes) {
       if (!isOut) this.#connections++;
       this.#out.add(connection);
       this.counter.events++;

@@ -40,15 +40,11 @@ export class RecordedTraffic {
   missing = 0;
   /** The end that was recorded by this program; `undefined` for packets that were taken somewhere between the ends. */
   end: End | undefined;
-
-  readonly #maxEvents: number;
   readonly #connections = new Map<number, Captured>();
   readonly #kept = new Set<KeptEvent>();
   #weight = 0;
 
-  constructor(maxEvents: number) {
-    this.#maxEvents = maxEvents;
-  }
+  constructor(private readonly maxEvents: number) {}
 
   serverOf(connection: number): Endpoint | undefined {
     const opened = this.#connections.get(connection)?.opened;
@@ -150,7 +146,7 @@ export class RecordedTraffic {
 
   /** Takes room, for so many more events or for more octets of one; without room, counts what is not kept. */
   #hasRoom(weight: number, events = 0): boolean {
-    if (this.#kept.size + events > this.#maxEvents || this.#weight + weight > PAGE_HISTORY_BYTES) {
+    if (this.#kept.size + events > this.maxEvents || this.#weight + weight > PAGE_HISTORY_BYTES) {
       this.missing++;
       return false;
     }

@@ -60,19 +60,11 @@ export interface PageSource {
 }
 
 export class PageService implements Service {
-  readonly #access: PageAccess;
-  readonly #feed: Feed;
-  readonly #source: PageSource;
-
-  constructor(access: PageAccess, feed: Feed, source: PageSource) {
-    this.#access = access;
-    this.#feed = feed;
-    this.#source = source;
-  }
+  constructor(private readonly access: PageAccess, private readonly feed: Feed, private readonly source: PageSource) {}
 
   /** @throws {HttpError} 403, 404, 405, 415 or 421. */
   precheck(request: RequestHead): void {
-    this.#access.check(request);
+    this.access.check(request);
     const { method, path, fields } = request;
     if (![COMMAND_PATH, EVENTS_PATH, FIND_PATH, MESSAGE_PATH].includes(path) && !FILES.has(path)) {
       throw new HttpError(404, `Nothing is at ${path}`);
@@ -101,10 +93,10 @@ export class PageService implements Service {
       case EVENTS_PATH: {
         const response = { status: 200, contentType: "text/event-stream" };
         if (request.method === "HEAD") return response;
-        return { ...response, content: this.#feed.stream(request.fields.get("last-event-id"), signal) };
+        return { ...response, content: this.feed.stream(request.fields.get("last-event-id"), signal) };
       }
       case MESSAGE_PATH: {
-        const message = this.#source.message(rangeIn(params));
+        const message = this.source.message(rangeIn(params));
         if (message === undefined) throw new HttpError(404, "These octets are no longer kept");
         return json(message);
       }
@@ -113,13 +105,13 @@ export class PageService implements Service {
         if (text === "" || text.length > PAGE_FIND_CHARACTERS) {
           throw new HttpError(400, `A text to find has 1 to ${PAGE_FIND_CHARACTERS} characters, saw ${text.length}`);
         }
-        return json({ places: await this.#source.find(text) });
+        return json({ places: await this.source.find(text) });
       }
       case COMMAND_PATH:
-        return json({ text: await this.#source.command(commandIn(content), signal) });
+        return json({ text: await this.source.command(commandIn(content), signal) });
       default: {
-        const hasKey = this.#access.check(request);
-        return { ...FILES.get(request.path)!, fields: hasKey ? [this.#access.cookie] : [] };
+        const hasKey = this.access.check(request);
+        return { ...FILES.get(request.path)!, fields: hasKey ? [this.access.cookie] : [] };
       }
     }
   }

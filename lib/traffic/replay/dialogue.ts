@@ -42,16 +42,13 @@ class Side {
   ended: string | undefined;
   /** Whether the connection stays open by the rules, after all messages so far. */
   stays = true;
-  readonly #notAsked: ((exchange: Exchange) => void) | undefined;
   #answered: Exchange | undefined;
   #content = new ContentPrint();
   /** Whether the current call completes a response. */
   #completes = false;
 
   /** Takes a function that receives exchanges without a request instead, if not all requests are known. */
-  constructor(notAsked?: (exchange: Exchange) => void) {
-    this.#notAsked = notAsked;
-  }
+  constructor(private readonly notAsked?: (exchange: Exchange) => void) {}
 
   /** Receives octets of the server. Returns whether they complete a response, interim or final. */
   receive(octets: Uint8Array): boolean {
@@ -106,7 +103,7 @@ class Side {
         answer: { status, reason, fields: [...fields], content, trailers, stays, interims },
       });
     }
-    if (this.#notAsked && exchange.request === undefined) return;
+    if (this.notAsked && exchange.request === undefined) return;
     this.interims.push({ status, awaited: false });
     if (this.interims.length > MAX_INTERIM_RESPONSES) this.end("there are too many interim responses");
   }
@@ -114,7 +111,7 @@ class Side {
   #final(exchange: Exchange, outcome: AnswerOutcome): void {
     this.interims = [];
     this.#content = new ContentPrint();
-    if (this.#notAsked && exchange.request === undefined) return this.#notAsked(exchange);
+    if (this.notAsked && exchange.request === undefined) return this.notAsked(exchange);
     this.finals++;
     this.#outcome(exchange, outcome);
   }

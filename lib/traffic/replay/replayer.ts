@@ -103,7 +103,6 @@ export class Survey {
 
 /** Replays the events of a recording one after the other, and reports on each exchange. */
 export class Replayer {
-  readonly #options: ReplayerOptions;
   /** Connections whose exchanges are not all reported. */
   readonly #live = new Map<number, Live>();
   readonly #tags = new EntityTags();
@@ -118,9 +117,7 @@ export class Replayer {
   /** Whether an answer that was recorded did not come in time. */
   timedOut = false;
 
-  constructor(options: ReplayerOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: ReplayerOptions) {}
 
   /** Whether all answers are the recorded ones. */
   get same(): boolean {
@@ -166,7 +163,7 @@ export class Replayer {
       live.closing = true;
     }
     await this.#catchUp();
-    await this.#options.print(sumText(this.#counts, this.#cutShort.size));
+    await this.options.print(sumText(this.#counts, this.#cutShort.size));
   }
 
   close(): void {
@@ -176,7 +173,7 @@ export class Replayer {
 
   async #open(event: OpenedInCapture): Promise<void> {
     const { connection } = event;
-    const { to, open, incomplete } = this.#options;
+    const { to, open, incomplete } = this.options;
     await this.#catchUp();
     const dialogue = new Dialogue(incomplete?.has(connection));
     const raw = await open(to ?? serverOf(event));
@@ -211,7 +208,7 @@ export class Replayer {
 
   /** Waits for the answers complete at this point; not long for 100 (Continue), which a server may leave out. */
   async #answers(): Promise<void> {
-    const { timeoutMs } = this.#options;
+    const { timeoutMs } = this.options;
     const start = performance.now();
     for (;;) {
       const waited = performance.now() - start;
@@ -237,7 +234,7 @@ export class Replayer {
   }
 
   async #pause(microseconds: number): Promise<void> {
-    if (this.#options.fast) return;
+    if (this.options.fast) return;
     const left = this.#cause + microseconds / 1000 - performance.now();
     if (left > 0) await sleep(Math.min(left, MAX_TIMER_MS));
   }
@@ -249,10 +246,10 @@ export class Replayer {
     if (unsentWhy === undefined) await sleep(1);
     if (dialogue.endsUnsaid) {
       this.#cutShort.add(connection);
-      await this.#options.print(endedText(connection));
+      await this.options.print(endedText(connection));
     }
     // A connection that is gone needs no end.
-    await within(raw.closeWrite().catch(() => {}), this.#options.timeoutMs);
+    await within(raw.closeWrite().catch(() => {}), this.options.timeoutMs);
   }
 
   async #send(live: Live, event: CaptureEvent & Octets): Promise<void> {
@@ -269,8 +266,8 @@ export class Replayer {
     try {
       while (live.unsentWhy === undefined && sent < octets.length) {
         const writing = raw.write(octets.subarray(sent)).then((count) => sent += count);
-        if (await within(writing, this.#options.timeoutMs)) continue;
-        live.unsentWhy = `the server took nothing within ${this.#options.timeoutMs / 1000} s`;
+        if (await within(writing, this.options.timeoutMs)) continue;
+        live.unsentWhy = `the server took nothing within ${this.options.timeoutMs / 1000} s`;
         live.late = true;
         dialogue.now.end(live.unsentWhy);
         raw.close();
@@ -289,20 +286,20 @@ export class Replayer {
       const { connection, dialogue, raw, closing, late } = live;
       const done = closing && dialogue.lacks() === undefined;
       if (done) {
-        dialogue.now.end(late ? `nothing more within ${this.#options.timeoutMs / 1000} s` : "the replay has ended");
+        dialogue.now.end(late ? `nothing more within ${this.options.timeoutMs / 1000} s` : "the replay has ended");
         raw.close();
         this.#live.delete(connection);
       }
       for (const exchange of dialogue.take()) {
-        const { painter, print, printJson } = this.#options;
+        const { painter, print, printJson } = this.options;
         const compared = compareExchange(exchange, this.#tags);
         this.#counts[compared.verdict]++;
         this.timedOut ||= late && compared.verdict === "different" && exchange.now.answer === undefined;
         if (printJson === undefined) await print(exchangeText(connection, compared, painter));
         else await printJson(exchangeJson(connection, compared));
       }
-      if (done && dialogue.isBeyondHttp) await this.#options.print(beyondText(connection));
-      if (done && live.unsent > 0) await this.#options.print(unsentText(connection, live.unsent, live.unsentWhy!));
+      if (done && dialogue.isBeyondHttp) await this.options.print(beyondText(connection));
+      if (done && live.unsent > 0) await this.options.print(unsentText(connection, live.unsent, live.unsentWhy!));
     }
   }
 }
