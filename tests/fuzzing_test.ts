@@ -43,3 +43,11 @@ Deno.test("disconnecting clients release everything held in a file store", async
   using folder = new TempFolder();
   await harass(new Random(6), await SqliteStore.open(folder.file()), (visits) => visits < 400, SQLITE_KEPT);
 });
+
+// What a connection is said to lack, and its late segments, must not depend on what is known by the time of its turn.
+for (const seed of [458, 748, 59_285]) {
+  Deno.test(`a connection is explained alike at once and after others: capture ${seed}`, () => {
+    const random = new Random(seed);
+    checkCapture(random, randomCapture(random));
+  });
+}

@@ -11,6 +11,8 @@ export interface PacketOrigin {
   readonly call?: string;
   /** Whether the octets belong to the same read or write as those before them. */
   readonly continues?: boolean;
+  /** Whether, as far as was known then, packets of the client may be missing. */
+  readonly mayLackRequests?: boolean;
 }
 
 export interface Missing extends Seen {
@@ -44,8 +46,8 @@ export interface TcpFacts {
   /** Segments of each end that came late: others had overtaken them. */
   readonly late: Record<End, number>;
   /**
-   * Whether packets of each end may be missing: they were left out, which is known once the connection ends; or they
-   * came before the first one captured, or were only acknowledged, which is known of the client's at once.
+   * Whether packets of each end may be missing: they were left out, which is known for certain once the connection ends;
+   * or they came before the first one captured, or were only acknowledged, which is known of the client's at once.
    */
   readonly leftOut: Record<End, boolean>;
 }

@@ -228,6 +228,7 @@ export class CapturedConnection {
 
   #closed(packet: PacketFacts, reason: string): void {
     this.#markLeftOut();
+    for (const side of SIDES) this.#countSegments(side, this.#half(side).flow);
     this.#emit(packet, { kind: "closed", reason });
     this.#ended = true;
     for (const { flow } of this.#halves ?? []) flow.discard();
@@ -298,10 +299,12 @@ export class CapturedConnection {
       this.#skipped(side, half.search.skipped, packet);
       half.search = undefined;
     }
+    this.#markLeftOut();
     for (const { bytes: octets, packet: from } of found?.pieces ?? [{ bytes, packet }]) {
       const [, call, first = "0"] = CALL.exec(from.comment ?? "") ?? [];
       half.hasNews = true;
-      const origin = { packet: from.number, ...call && { call, continues: first !== "0" } };
+      const mayLackRequests = this.#tcp.leftOut.client;
+      const origin = { packet: from.number, mayLackRequests, ...call && { call, continues: first !== "0" } };
       this.#emit(from, { kind: side === this.#client ? "read" : "write", bytes: octets }, origin);
     }
   }

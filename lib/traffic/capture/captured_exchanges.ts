@@ -57,6 +57,8 @@ export class CapturedExchanges {
   readonly #acknowledged: Partial<Record<Direction, Acknowledgment>> = {};
   /** Directions whose last octets are missing. */
   readonly #missingIn = new Set<Direction>();
+  /** Whether packets of the client may be missing, when the last octets came: what is known later depends on the turn. */
+  #mayLackRequests = false;
   #lastEnd: { readonly time: number; readonly exchange: number } | undefined;
   valid = true;
 
@@ -88,6 +90,7 @@ export class CapturedExchanges {
       case "read":
       case "write":
         this.#missingIn.delete(direction);
+        this.#mayLackRequests = event.origin.mayLackRequests === true;
         this.#origins[direction].receive(event.bytes.length, event.origin, event.time);
         this.#explainer.octets(direction, event.bytes, event.time);
         break;
@@ -256,7 +259,7 @@ export class CapturedExchanges {
     const { request, unread } = exchange;
     if (unread !== undefined) return `, to a request that was not read: see the fault of request ${unread}`;
     if (request === undefined) {
-      const isUnknown = this.#missingIn.has("request") || this.tcp.leftOut.client;
+      const isUnknown = this.#missingIn.has("request") || this.#mayLackRequests;
       return isUnknown ? ", to a request that was not captured" : ", to no request here";
     }
     const isEarly = request.state === "incomplete" || began < request.ended;

@@ -163,7 +163,8 @@ export class CaptureReader {
   /** Whether packets of a direction, or of unknown senders, were left out. */
   #isLeftOut(from: string, to: string): boolean {
     const between = this.#skippedBetween;
-    return this.#file!.tooLarge > 0 || between.has("") || between.has(from.slice(0, -2) + to.slice(0, -2));
+    if (this.#file!.tooLarge > 0) return true;
+    return between.size > 0 && (between.has("") || between.has(from.slice(0, -2) + to.slice(0, -2)));
   }
 
   #skip({ what, from = "", to = "" }: SkippedPacket, first: number): void {

@@ -105,7 +105,7 @@ const titles: [name: string, turns: Turn[], lines: string[], valid: boolean][] =
   ["with a lost request", [`> ${GET}`, `< ${OK}`, `>x ${GET}`, `< ${OK}`, `> ${GET}`, `< ${OK}`], [
     "request 1",
     "response 1 after the request",
-    "response 2 to no request here",
+    "response 2 to a request that was not captured",
     "-- 27 octets of the client not captured (before packet 7)",
     "request 3 after response 2",
     "response 3 after the request",
