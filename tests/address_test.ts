@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { addressText, authorityOf, isLoopback, socketAddress, withoutMapping } from "../lib/address.ts";
+import { addressText, authorityOf, isLocalName, isLoopback, socketAddress, withoutMapping } from "../lib/address.ts";
 
 const authorities: [secure: boolean, host: string, port: number, authority: string][] = [
   [false, "a.example", 80, "a.example"],
@@ -41,3 +41,13 @@ Deno.test("loopback is 127.0.0.0/8 and ::1", () => {
     false,
   ]);
 });
+
+const hosts: [host: string, isLocal: boolean][] = [
+  ...["localhost", "a.localhost", "127.0.0.1", "10.0.0.1", "[::1]"].map((host): [string, boolean] => [host, true]),
+  ...["notlocalhost", "localhost.example", "127.1", "a.example", ""].map((host): [string, boolean] => [host, false]),
+];
+for (const [host, isLocal] of hosts) {
+  Deno.test(`a name server can${isLocal ? "not" : ""} lead ${JSON.stringify(host)} elsewhere`, () => {
+    assert.equal(isLocalName(host), isLocal);
+  });
+}
