@@ -9,7 +9,7 @@ import { ClientConnection, type ClientEvent, type ClientOptions, NoResponse, sen
 import type { Endpoint } from "./address.ts";
 import { ClientError } from "./client/errors.ts";
 import { exchangeRaw, type RawOutcome, type RawStep, type RawView } from "./client/raw.ts";
-import type { RawResult } from "./exit_code.ts";
+import { EXIT_INTERRUPTED, type RawResult } from "./exit_code.ts";
 
 export type { ClientEvent, ClientOptions, DialOptions } from "./client/connection.ts";
 export { dial } from "./client/connection.ts";
@@ -18,6 +18,12 @@ export type { RawOutcome, RawStep, RawView } from "./client/raw.ts";
 
 /** Methods whose requests may be sent again without a second effect (RFC 9110 §9.2.2). */
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
+
+class Cancelled extends ClientError {
+  override get exitCode(): number {
+    return EXIT_INTERRUPTED;
+  }
+}
 
 /** A session with one server. Its connection persists, and is opened again after the server has closed it. */
 export class Session {
@@ -71,9 +77,7 @@ export class Session {
       isComplete = true;
     } catch (error) {
       if (!cancel.signal.aborted) throw error;
-      throw new ClientError(
-        "Cancelled; the connection is closed, and what the server did with the request is not known",
-      );
+      throw new Cancelled("Cancelled; the connection is closed, and what the server did with the request is not known");
     } finally {
       this.#cancel = undefined;
       // A connection whose response was not read to its end cannot be used again.
@@ -106,7 +110,7 @@ export class Session {
     try {
       return await run(cancel);
     } catch (error) {
-      throw cancel.signal.aborted ? new ClientError(message) : error;
+      throw cancel.signal.aborted ? new Cancelled(message) : error;
     } finally {
       this.#cancel = undefined;
     }

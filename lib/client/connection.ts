@@ -119,7 +119,10 @@ export class ClientConnection {
   /** A read while no exchange is in progress, so that a close by the server is noticed immediately. */
   #reading: Promise<number | null> | undefined;
   #busy = false;
-  /** Why no further request can be sent, if so: a clause; and whether the user knows, or knows that it was to end. */
+  /**
+   * Why no further request can be sent, if so: a clause; whether the user knows, or knows that it was to end; and
+   * whether the server spoke as soon as the connection was open, as it would on another one.
+   */
   ended: { readonly how: string; readonly isKnown: boolean; readonly isGreeting?: boolean } | undefined;
   /** Why the server closes the connection after its response, if it said so. */
   #announced: string | undefined;

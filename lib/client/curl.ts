@@ -142,8 +142,10 @@ function valuesIn(args: string[]) {
       throw new WrongInput(`${token.value[0]} is a dash of a word processor: write - or --`);
     }
     const { name, rawName, value } = token;
-    if (!Object.hasOwn(OPTIONS, name) || token.inlineValue && rawName.startsWith("--")) {
-      throw new WrongInput(`${rawName} of curl is not read here, and nothing is sent`);
+    // curl takes no value after a = either.
+    const isJoined = token.inlineValue && rawName.startsWith("--");
+    if (!Object.hasOwn(OPTIONS, name) || isJoined) {
+      throw new WrongInput(`${rawName}${isJoined ? `=${value}` : ""} of curl is not read here, and nothing is sent`);
     }
     if (OPTIONS[name].type === "string" && value === undefined) {
       throw new WrongInput(`${rawName} of curl needs a value`);

@@ -40,7 +40,10 @@ export class Display {
   print: string | undefined;
   #method = "";
   #view: ContentView | undefined;
-  /** Whether piped content did not end with a line end: one is added before other output, and at the input's end. */
+  /**
+   * Whether piped content did not end with a line end: one is added before other output, so that a script can separate
+   * two responses, and at the input's end; none is added after a single command.
+   */
   #midLine = false;
 
   constructor(private readonly options: DisplayOptions) {

@@ -48,7 +48,7 @@ export function followUp({ endpoint, request, status, locations }: Done) {
   const sendsContent = keeps && request.content !== undefined;
   const fields = wanted.filter(([name]) => isSame || HARMLESS.test(name) || sendsContent && ABOUT_CONTENT.test(name));
   return {
-    endpoint: { secure, host, port: Number(url.port) || defaultPort(secure) },
+    endpoint: { secure, host, port: url.port === "" ? defaultPort(secure) : Number(url.port) },
     leftOut: wanted.filter((field) => !fields.includes(field)).map(([name]) => name),
     request: {
       method: keeps ? request.method : "GET",

@@ -74,7 +74,7 @@ interface Named {
 
 /** A word after a method and its object. */
 export type Item =
-  | { readonly kind: "value" | "content"; readonly text: string; readonly isQuoted?: boolean }
+  | Pick<Word, "text" | "signs" | "isQuoted"> & { readonly kind: "value" | "content" }
   | { readonly kind: "file"; readonly name: string }
   /** A field of a form whose value is a file, as in `photo@FILE`. */
   | { readonly kind: "part"; readonly name: string; readonly file: string }
@@ -94,13 +94,13 @@ export function describeFields({ fields }: Pick<TableWords, "fields">): string {
 
 /** Parses a word by its first separator, := == = or :, or ; at its end; else it is a value, @FILE or -. */
 export function readItem({ text, signs, isJson, isQuoted }: Word, { filterOperators }: TableWords): Item {
-  if (isJson) return { kind: "content", text, isQuoted };
+  if (isJson) return { kind: "content", text, signs, isQuoted };
   if (signs === "-" || /^@[^]/.test(signs)) return { kind: "file", name: text.replace(/^@/, "") };
   const at = signs.slice(1).search(/[:=]/) + 1;
   const [start, mark, name] = [text.slice(0, -1), signs[at], text.slice(0, at)];
   if (at === 0) {
     if (signs.endsWith(";") && isToken(start)) return { kind: "field", name: start, value: "" };
-    return { kind: "value", text, isQuoted };
+    return { kind: "value", text, signs, isQuoted };
   }
   // A filter such as `age:gte=2` is not a header field.
   const [filter = "", operator] = mark === ":" ? /^:(\w+)==?/.exec(text.slice(at)) ?? [] : [];
@@ -129,7 +129,8 @@ export function makeOrder(method: string, object: string, items: readonly Item[]
 function itemsOf({ items }: Order, type: string): readonly Item[] {
   if (type !== MULTIPART) return items;
   return items.map((item) => {
-    const [, name, file] = item.kind === "value" ? /^([^@]+)@([^]+)$/.exec(item.text) ?? [] : [];
+    const isFile = item.kind === "value" && item.signs[item.text.indexOf("@")] === "@";
+    const [, name, file] = isFile ? /^([^@]+)@([^]+)$/.exec(item.text) ?? [] : [];
     return name === undefined ? item : { kind: "part", name, file };
   });
 }

@@ -28,7 +28,7 @@ export function textOf(line: Line): string {
   return line.kind === "line" ? line.text : "";
 }
 
-/** Reads lines from a stream of octets in UTF-8. A line that is too long, and UTF-16, are an {@linkcode ReportedError}. */
+/** Reads lines from a stream of octets in UTF-8. A line that is too long, and UTF-16, are a {@linkcode ReportedError}. */
 export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   const lines = splitLines(stream);
   return {

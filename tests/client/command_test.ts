@@ -337,6 +337,13 @@ Deno.test("a form with files is sent in parts; kim@example.com is a file there o
     /^POST \/x \(Content-Type: multipart\/form-data; boundary=([\w-]+)\) --\1\r\n[^]*\r\n1\r\n--\1--\r\n$/,
   );
   assert.throws(() => request("post /x Content-Type:multipart/form-data hello"), /needs its boundary in the type/);
+  // As a value, it names no file if its @ is quoted or escaped.
+  for (const value of ["kim\\@example.com", '"kim@example.com"', "kim'@'example.com"]) {
+    assert.match(
+      request(`post A Content-Type:multipart/form-data dog 1 ${value}`),
+      /name="leg"\r\n\r\nkim@example\.com\r\n/,
+    );
+  }
 });
 
 Deno.test("a user and a password are sent as UTF-8", () => {

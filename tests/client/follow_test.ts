@@ -45,6 +45,7 @@ const cases: [what: string, shown: string, expected: string][] = [
   ["IPv6", followed("POST", 303, "http://[::1]:8/y"), "GET ::1 8 /y Accept"],
   ["UTF-8", followed("POST", 303, "/\xc3\xac?\xc3\xac"), `GET 127.0.0.1 9999 /%C3%AC?%C3%AC ${SAME}`],
   ["other octets", followed("POST", 303, "/\xec\xc3\xac?\xff"), `GET 127.0.0.1 9999 /%EC%C3%AC?%FF ${SAME}`],
+  ["no other port than was asked for", followed("POST", 303, "http://127.0.0.1:0/y"), "GET 127.0.0.1 0 /y Accept"],
   ["a host in UTF-8", followed("POST", 303, "http://\xc3\xa4.example/"), "GET xn--4ca.example 80 / Accept"],
   [
     "the zone of an address",

@@ -89,6 +89,7 @@ const lines: [line: string, shown: string, server?: OwnServer][] = [
   [`-o x ${U}`, "wrong: -o of curl is not read here, and nothing is sent"],
   [`-sF a=b ${U}`, "wrong: -F of curl is not read here, and nothing is sent"],
   [`--proxy p ${U}`, "wrong: --proxy of curl is not read here, and nothing is sent"],
+  [`--request=PUT ${U}`, "wrong: --request=PUT of curl is not read here, and nothing is sent"],
   [`--constructor ${U}`, "wrong: --constructor of curl is not read here, and nothing is sent"],
   [`${U} -X`, "wrong: -X of curl needs a value"],
   [`-u kim ${U}`, "wrong: -u takes USER:PASS"],
