@@ -70,7 +70,7 @@ export function parseAddress(given: string, port?: number): Address {
   const name = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
   const host = zone === undefined ? name : `${name}%${zone}`;
   const userPass = url.username === "" ? undefined : `${decoded(url.username)}:${decoded(url.password)}`;
-  return { secure, host, port: Number(url.port) || impliedPort, userPass };
+  return { secure, host, port: url.port === "" ? impliedPort : Number(url.port), userPass };
 }
 
 /** Parses the address of a server alone: `what` takes no credentials, because of `why`; a hint begins with `typed`. */
