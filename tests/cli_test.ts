@@ -161,6 +161,7 @@ Deno.test("a single word is a host, and an address may have a user and a passwor
   const options = connect("http://us%40er:pa:ss@a.example", "get", "/");
   assert.equal(options.userPass, "us@er:pa:ss");
   assert.deepEqual(options.endpoint, { secure: false, host: "a.example", port: 80 });
+  assert.equal(connect("a.example:0").endpoint.port, 0, "which no server has");
 });
 
 Deno.test("negative numbers are values", () => {

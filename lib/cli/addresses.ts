@@ -70,7 +70,7 @@ export function parseAddress(given: string, port?: number): Address {
   const name = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
   const host = zone === undefined ? name : `${name}%${zone}`;
   const userPass = url.username === "" ? undefined : `${decoded(url.username)}:${decoded(url.password)}`;
-  return { secure, host, port: Number(url.port) || impliedPort, userPass };
+  return { secure, host, port: url.port === "" ? impliedPort : Number(url.port), userPass };
 }
 
 /** Parses the address of a server alone: `what` takes no credentials, because of `why`; a hint begins with `typed`. */
@@ -132,7 +132,10 @@ export function portProblem(error: unknown, port: number): string | undefined {
 /** How long to look for another server. Windows takes seconds to say that there is none. */
 const LOOK_MS = 100;
 
-/** The address that a server answers on already: any system lets two have an address each, or all and one of them. */
+/**
+ * The address that a server answers on already, of those that clients here try: every system lets two have an address
+ * each, and Windows and macOS let one have all of them and another one of them.
+ */
 export async function answeringAddress(hostname: string, port: number): Promise<string | undefined> {
   const hosts = new Set(["127.0.0.1", "::1", ...WILDCARDS.includes(hostname) ? [] : [hostname]]);
   const looks = [...hosts].map(async (host) => {

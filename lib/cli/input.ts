@@ -120,11 +120,13 @@ async function* expanded(source: Source, found: Found): AsyncGenerator<Uint8Arra
       if (piece.length > 0) gunzip.write(piece, taken);
       // Expands what a file has that is cut off, before zlib finds that its end is missing.
       else gunzip.flush(() => gunzip.end());
-      while (!hasEnded && !isTaken) {
+      for (;;) {
         const { promise, resolve } = Promise.withResolvers<void>();
         wake = resolve;
+        // Some was expanded before an error, too.
         for (let more = gunzip.read(); more !== null; more = gunzip.read()) yield more;
-        if (!hasEnded && !isTaken) await promise;
+        if (hasEnded || isTaken) break;
+        await promise;
       }
       // After an error, nothing of its piece is expanded, so a piece is a small part of what has come.
       piece = new Uint8Array(Math.min(EXPANDED_BYTES, Math.max(SMALLEST_PIECE_BYTES, fed >> 6)));

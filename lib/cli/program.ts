@@ -41,9 +41,18 @@ export function thisStart(): Start {
   const { standalone, os } = Deno.build;
   const windows = os === "windows";
   const script = standalone ? "" : fileURLToPath(Deno.mainModule);
-  if (Deno.args[0] !== INSTALLED) return { standalone, script: script && relative(Deno.cwd(), script), windows };
+  if (Deno.args[0] !== INSTALLED) return { standalone, script: fromHere(script), windows };
   const installed = FILE_PERMISSIONS.filter((name) => Deno.permissions.querySync({ name }).state === "granted");
   return { standalone, script, windows, installed };
+}
+
+function fromHere(file: string): string {
+  try {
+    return file && relative(Deno.cwd(), file);
+  } catch {
+    // The current folder was removed.
+    return file;
+  }
 }
 
 /** Returns the command that starts the program so with the permissions, or installs it with them if it is installed. */

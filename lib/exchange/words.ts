@@ -3,7 +3,7 @@
 import type { ValueKind } from "./values.ts";
 
 /** A meaning and the section it comes from. */
-export type Meaning = readonly [text: string, rule: string];
+type Meaning = readonly [text: string, rule: string];
 
 /** Methods (RFC 9110 §9.3, RFC 5789). */
 export const METHOD_MEANINGS: Readonly<Record<string, Meaning>> = {

@@ -121,7 +121,7 @@ export class FieldSection {
   #line = 0;
 
   constructor(
-    /** Whether lines may be folded: a user agent has to read such a response, a server may refuse it (RFC 9112 §5.2). */
+    /** Whether lines may be folded: user agents must read such responses, servers may refuse requests (RFC 9112 §5.2). */
     private readonly mayFold = false,
   ) {}
 

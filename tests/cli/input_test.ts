@@ -67,11 +67,12 @@ for (
 ) {
   Deno.test(`a gzip file ${what} is read as far as it goes`, async () => {
     using folder = new TempFolder();
-    for (const octets of [NOISE.subarray(0, 1000), NOISE]) {
+    for (const octets of [NOISE.subarray(0, 1000), NOISE, new Uint8Array(3_000_000)]) {
       Deno.writeFileSync(folder.file("f"), damaged(gzipSync(octets)));
       using input = await openFile(folder.file("f"));
       const read = await all(input);
-      assert(read.length > 0.98 * octets.length, `${read.length} octets`);
+      const least = Math.max(0.98 * octets.length, octets.length - 16 * 1024);
+      assert(read.length > least, `${read.length} octets`);
       assert.deepEqual(read, octets.subarray(0, read.length));
       assert.match(input.damage!, /^the gzip file is damaged: incorrect (?:data|header) check$/);
     }

@@ -112,3 +112,14 @@ Deno.test("a script knows the path to its main module", () => {
   assert.equal(standalone, Deno.build.standalone);
   assert.match(script, /\.ts$/);
 });
+
+Deno.test("a script knows its path when the current folder was removed", async () => {
+  // Windows removes no folder that is in use.
+  if (Deno.build.os === "windows") return;
+  const code = `Deno.removeSync(Deno.cwd());
+    const { thisStart } = await import("file://${ROOT}lib/cli/program.ts");
+    console.log(thisStart().script);`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["eval", code], cwd: Deno.makeTempDirSync() })
+    .output();
+  assert.match(new TextDecoder().decode(stdout), /^\/.*ts\n$/);
+});
