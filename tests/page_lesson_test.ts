@@ -293,6 +293,16 @@ test("what is shown can be taken away: selected, as text, as hex, for curl and f
   assert(curl.endsWith(`/it'\\''s'`) && !curl.includes("s3cret"), curl);
   assert(raw.startsWith(`raw "PUT /it's HTTP/1.1\\r\\nHost: localhost\\r\\nCookie: ******\\r\\n`), raw);
   assert(raw.endsWith(`{\\"type\\":\\"a'b\\",\\"age\\":\\"1\\",\\"leg\\":\\"é\\"}"`), raw);
+  // A browser may refuse, or have no clipboard where it does not trust the address, but let a copy be taken.
+  await tab.evaluate(`Object.defineProperty(navigator, "clipboard", { value: undefined })`);
+  await tab.evaluate(`{ const { execCommand } = document; document.execCommand = (what) => {
+    document.addEventListener("copy", ({ clipboardData }) => copied.push("not taken"), { once: true });
+    return copied.push(what) > 0 && execCommand.call(document, what);
+  }; }`);
+  await tab.evaluate(`document.querySelector("#copied").textContent = ""`);
+  await tab.point("#copy-raw", true);
+  await tab.until(`document.querySelector("#copied").textContent === "copied"`);
+  assert.deepEqual(await tab.evaluate("copied.slice(5)"), ["copy"]);
   // On paper: the exchange, and no controls.
   await tab.send("Emulation.setEmulatedMedia", { media: "print" });
   for (const selector of ["footer", "#live", "#connections", "#take", "#table-part"]) {

@@ -70,6 +70,8 @@ export class Journal {
   #asking: Promise<void> | undefined;
   /** What the table did for exchanges whose responses are not there yet, in its order. */
   #reports: PendingReport[] = [];
+  /** What wrote to the table while it was asked for: its answer may be older. */
+  #meanwhile: (() => void)[] = [];
 
   constructor(private readonly options: JournalOptions) {
     this.#sampler = options.sampler ?? new Sampler();
@@ -106,8 +108,7 @@ export class Journal {
     if (this.#connections.has(connection)) {
       rows = name === undefined ? rowsOf(content!) : [content === undefined ? [name, null] : rowOf(content)];
     }
-    // It cannot be shown, or may be in the answer that the table is about to give.
-    if (wrote && (rows === undefined || this.#asking !== undefined)) this.#followed = false;
+    if (wrote && rows === undefined) this.#followed = false;
     if (rows === undefined) return;
     this.#reports.push({ connection, exchange, how, rows, isWhole: name === undefined && !wrote });
   };
@@ -204,23 +205,30 @@ export class Journal {
     }
     if (isWhole && this.#table.large) return [];
     const gone = isWhole ? this.#table.rows.filter(([name]) => !names.has(name)) : [];
-    return [...gone.map(([name]) => [name, null] as const), ...rows].filter((row) => this.#table.apply(row, how));
+    return [...gone.map(([name]) => [name, null] as const), ...rows].filter((row) => {
+      const apply = () => this.#table.apply(row, how);
+      if (this.#asking !== undefined) this.#meanwhile.push(apply);
+      return apply();
+    });
   }
 
   async #ask(askTable: NonNullable<JournalOptions["askTable"]>): Promise<void> {
+    this.#meanwhile = [];
     this.#followed = true;
     try {
+      const before = [...this.#reports];
       const answer = await askTable();
       const shown: ShownRow[] = [];
       for (const row of answer.rows ?? []) {
         shown.push(rowOf(row));
         await FAIR_TURNS.yieldIfBusy();
       }
-      // Something has written to the table meanwhile: a later tick asks for it again.
+      // Something unseen may have written to the table meanwhile: a later tick asks for it again.
       if (!this.#followed) return;
-      // The answer includes what was reported before.
-      this.#reports = [];
+      // The answer includes what these reports say.
+      for (const report of before) Object.assign(report, { rows: [], isWhole: false });
       this.#table.follow(shown, answer.total, answer.rows === undefined, true);
+      for (const apply of this.#meanwhile.splice(0)) apply();
       const { rows, total, large } = this.#table;
       const time = SINCE_START();
       this.history.add({ kind: "table", time, connection: 0, end: "server", rows, total, large });

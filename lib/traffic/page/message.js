@@ -359,11 +359,31 @@ let saying;
 
 for (const [what, textOf] of Object.entries(FORMS)) {
   part(`copy-${what}`).addEventListener("click", async () => {
-    const copied = navigator.clipboard.writeText(textOf()).then(() => "copied");
-    part("copied").textContent = await copied.catch(() => "the browser does not let it be copied");
+    const isCopied = await copy(textOf());
+    part("copied").textContent = isCopied ? "copied" : "the browser does not let it be copied";
     clearTimeout(saying);
     saying = setTimeout(() => part("copied").textContent = "", SAID_MS);
   });
+}
+
+/** @param {string} text */
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // A browser may have no clipboard here, or refuse it, but let a copy of the text be taken.
+    /** @param {ClipboardEvent} event */
+    const take = (event) => {
+      event.stopImmediatePropagation();
+      event.preventDefault();
+      event.clipboardData?.setData("text/plain", text);
+    };
+    addEventListener("copy", take, { capture: true, once: true });
+    const isCopied = document.execCommand("copy");
+    removeEventListener("copy", take, { capture: true });
+    return isCopied;
+  }
 }
 
 // What is selected is copied as the message has it: line ends as they are, and nothing that is said of it.

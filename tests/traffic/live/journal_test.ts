@@ -106,22 +106,43 @@ Deno.test("the client's end, if it is here, is told under the server's number", 
   ]);
 });
 
-Deno.test("the table is asked for again if something is written meanwhile", async () => {
+Deno.test("the table is asked for, and what happens meanwhile counts, too", async () => {
   const table = Promise.withResolvers<Contents>();
-  const { journal, open, octets, told, wrote } = journalOf({ tables: [table.promise, { rows: [A], total: 1 }] });
+  const { journal, open, octets, told, wrote } = journalOf({ tables: [table.promise] });
   const asked = journal.askTable();
   open();
   octets("read", PUT);
   wrote(A);
   octets("write", CREATED);
-  table.resolve({ rows: [], total: 0 });
+  octets("read", PUT);
+  wrote('{"A":{"x":2}}', 2);
+  table.resolve({ rows: ['{"B":{}}'], total: 1 });
   await asked;
-  assert.deepEqual(told().at(-1)!.rows, [["A", [["x", "1"]]]], "which is shown with its response");
-  assert.equal(told().at(-1)!.kind, "write");
-  journal.tick(1);
-  await journal.askTable();
   const { kind, rows, total } = told().at(-1)!;
-  assert.deepEqual([kind, rows, total], ["table", [["A", [["x", "1"]]]], 1]);
+  assert.deepEqual([kind, rows, total], ["table", [["B", []], ["A", [["x", "1"]]]], 2]);
+  octets("write", CREATED);
+  assert.deepEqual(told().at(-1)!.rows, [["A", [["x", "2"]]]], "whose answer comes later");
+});
+
+Deno.test("after writes that were not seen while it was asked for, the table is asked for again", async () => {
+  const { journal, open, take, told, asked, wrote } = journalOf();
+  const write = () => {
+    open();
+    wrote(A);
+    take({ kind: "closed", reason: "reset" });
+  };
+  write();
+  journal.tick(1);
+  write();
+  await journal.askTable();
+  assert.equal(asked(), 1);
+  assert(!told().some(({ kind }) => kind === "table"));
+  journal.tick(2);
+  assert.equal(asked(), 2);
+  await journal.askTable();
+  assert.equal(told().at(-1)!.kind, "table");
+  journal.tick(3);
+  assert.equal(asked(), 2);
 });
 
 Deno.test("a write whose answer never left has the table asked for again", async () => {
