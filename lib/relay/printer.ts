@@ -284,7 +284,7 @@ export class ExchangeLines extends Exchanges<Exchange> {
       if (kind === "began" && (direction === "request" || !open.includes(exchange))) open.push(exchange);
       const isOver = direction === "response" && (kind === "broken" || kind === "ended" && !interim);
       const at = isOver ? open.indexOf(exchange) : -1;
-      if (at >= 0) this.end(id, open.splice(at, 1)[0]);
+      if (at >= 0) this.end(id, at === 0 ? open.shift()! : open.splice(at, 1)[0]);
     },
     closed: (id, reason) => this.closed(id, reason),
   };
