@@ -15,15 +15,7 @@ import { FAIR_TURNS } from "./turns.ts";
 
 export { AcceptedConnection, closeAll, Reader, type Wait } from "./server/accepted.ts";
 export { Budget, type Observer, Pool, type ServerContext } from "./server/context.ts";
-export {
-  CLOSE_REASONS,
-  closeReasonOf,
-  isDisconnect,
-  overloaded,
-  problemResponse,
-  textResponse,
-  tooSlow,
-} from "./server/errors.ts";
+export { CLOSE_REASONS, isDisconnect, overloaded, problemResponse, textResponse, tooSlow } from "./server/errors.ts";
 export { Exchanges, type LoggedExchange } from "./server/exchange_log.ts";
 export { Banners } from "./server/request_log.ts";
 

@@ -198,8 +198,9 @@ export class HostGate {
     if (this.#changes.length === 0) return octets;
     const parts: Uint8Array[] = [];
     let at = 0;
-    // All changes are in heads that pass now.
+    // All changes are in heads that pass now, or never.
     for (const { start, from, to } of this.#changes.splice(0)) {
+      if (start >= this.passed + octets.length) continue;
       parts.push(octets.subarray(at, start - this.passed), Buffer.from(to));
       at = start - this.passed + from.length;
     }

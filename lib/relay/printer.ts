@@ -280,13 +280,11 @@ export class ExchangeLines extends Exchanges<Exchange> {
       if (message === undefined) return;
       const { exchange, direction, interim } = message;
       const open = this.of(id);
-      const at = open.indexOf(exchange);
-      if (kind === "began" && at < 0) open.push(exchange);
-      const isOver = kind === "broken" || kind === "ended" && !interim;
-      if (isOver && direction === "response" && at >= 0) {
-        open.splice(at, 1);
-        this.end(id, exchange);
-      }
+      // Each request begins one: those that wait, maybe many, are not searched for it.
+      if (kind === "began" && (direction === "request" || !open.includes(exchange))) open.push(exchange);
+      const isOver = direction === "response" && (kind === "broken" || kind === "ended" && !interim);
+      const at = isOver ? open.indexOf(exchange) : -1;
+      if (at >= 0) this.end(id, at === 0 ? open.shift()! : open.splice(at, 1)[0]);
     },
     closed: (id, reason) => this.closed(id, reason),
   };

@@ -62,6 +62,13 @@ Deno.test("valid requests pass alike in whatever pieces they come", () => {
   }
 });
 
+Deno.test("nothing of a refused head passes, not even the Host that it would have got", () => {
+  const refused = "GET / HTTP/1.1\r\nHost: localhost\r\nBad\x01: a\r\n\r\nHost: evil.example\r\n\r\n";
+  assert.deepEqual(pass([refused]), { passed: "", refused: true });
+  const { passed } = pass([VALID[4]]);
+  assert.deepEqual(pass([VALID[4] + refused]), { passed, refused: true });
+});
+
 const FRAGMENTS = [
   ...VALID,
   "GET /| HTTP/1.1\r\nHost: localhost\r\n\r\n",
