@@ -148,7 +148,7 @@ class RowCutter {
 
   #endRow(octet: number): void {
     // Only an object without any row has none before its end.
-    const isRow = octet === COMMA || !this.#isFirst || !this.#row.view(1).every(isBlank);
+    const isRow = octet !== CLOSE_BRACE || !this.#isFirst || !this.#row.view(1).every(isBlank);
     this.#row.append(Uint8Array.of(octet === COMMA ? CLOSE_BRACE : octet));
     const row = this.#row.view().slice();
     if (!isUtf8(row)) throw this.#wrong("it is not UTF-8");
