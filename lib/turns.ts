@@ -207,10 +207,12 @@ export class Lanes {
 /** Maps or sets that names are spread over: a single one of a million names blocks all others while it grows. */
 export const SHARDS: number = 256;
 
-/** Returns which of them a name is in. */
+/** Unknown to clients, who could otherwise choose names that are all in one. */
+const SHARD_SEED = crypto.getRandomValues(new Uint32Array(1))[0];
+
+/** Returns which of them a name is in: by FNV-1a of all characters. */
 export function shardOf(name: string): number {
-  // FNV-1a of all characters.
-  let hash = 0x811c9dc5;
+  let hash = SHARD_SEED;
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
   return (hash ^ hash >>> 16) & SHARDS - 1;
 }

@@ -150,7 +150,7 @@ export class EtcdGateway {
     } catch (error) {
       if (error instanceof EtcdError || error instanceof TokenRefused) throw error;
       if (timeout.signal.aborted) {
-        throw new EtcdError("unavailable", `${node}: no answer within ${tryMs} ms`, sending);
+        throw new EtcdError("unavailable", `${node}: no answer within ${Math.ceil(tryMs)} ms`, sending);
       }
       const reason = reasonOf(error);
       // Without a connection nothing was sent.

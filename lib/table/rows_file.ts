@@ -140,18 +140,20 @@ class RowCutter {
   }
 
   #add(octets: Uint8Array): void {
-    if (this.#row.length === 0) this.#row.append(Uint8Array.of(OPEN_BRACE));
+    // Room for a brace on either side.
+    this.#row.reserve(octets.length + 2);
+    if (this.#row.length === 0) this.#row.bytes[this.#row.length++] = OPEN_BRACE;
     this.#row.append(octets);
     if (this.#row.length <= this.#maxRowBytes) return;
     throw this.#wrong(`it has more than the ${this.#maxRowBytes} octets that are read of one`);
   }
 
   #endRow(octet: number): void {
-    // Only an object without any row has none before its end.
-    const isRow = octet === COMMA || !this.#isFirst || !this.#row.view(1).every(isBlank);
-    this.#row.append(Uint8Array.of(octet === COMMA ? CLOSE_BRACE : octet));
-    const row = this.#row.view().slice();
+    this.#row.bytes[this.#row.length++] = octet === COMMA ? CLOSE_BRACE : octet;
+    const row = this.#row.bytes.slice(0, this.#row.length);
     if (!isUtf8(row)) throw this.#wrong("it is not UTF-8");
+    // Only an object without any row has none before its end.
+    const isRow = octet !== CLOSE_BRACE || !this.#isFirst || !row.subarray(1, -1).every(isBlank);
     if (isRow) this.#rows.push(row);
     this.#isFirst = false;
     this.#row.clear(PIECE_BYTES);

@@ -65,6 +65,7 @@ const wrong: [what: string, text: string | Uint8Array, message: RegExp | string]
   ["a comma too many", '{"a":{},}', `${INVALID} "row 2": it must be one object with one member, saw no row`],
   ["a comma only", "{,}", /^No row was created: 2 are invalid, the first one "row 1": .*, saw no row$/],
   ["a wrong bracket", '{"a":{}]', /^row 1 is not JSON: /],
+  ["a wrong bracket after no row", "{ ]", /^row 1 is not JSON: /],
   ["brackets that do not match", '{"a":{"x":[}]}', /^row 1 is not JSON: /],
   ["no JSON", '{"a":{}, b:{}}', /^row 2 is not JSON: /],
   ["two rows without a comma", '{"a":{} "b":{}}', /^row 1 is not JSON: /],
