@@ -116,13 +116,12 @@ export class SeenNames {
     for (const [name, row] of Object.entries(listing)) if (isObject(row)) this.add(name);
   }
 
-  /** Completes the first word of a line by a command, the second one of a request by a row's name. */
+  /** Completes the first word of a line by a command, the second one of a request by a row's name, of help by a command. */
   complete(line: string): Completion {
     const [, verb, typed = ""] = /^([a-z]+) +((?:\\.|[^\s\\])*)$/i.exec(line) ?? [];
-    if (verb === undefined) {
-      if (/\s/.test(line)) return [[], line];
-      return [completing([...METHODS, ...LOCAL_COMMANDS], line), line];
-    }
+    const commands = [...METHODS, ...LOCAL_COMMANDS];
+    if (verb === undefined) return [/\s/.test(line) ? [] : completing(commands, line), line];
+    if (verb.toLowerCase() === "help") return [completing(["all", ...commands], typed), typed];
     const names = METHODS.includes(verb.toLowerCase()) ? ["all", ...this.#names] : [];
     // A backslash stands before a blank, a quote or a backslash.
     return [completing(names.map((name) => name.replace(/[\s"'\\]/g, "\\$&")), typed), typed];

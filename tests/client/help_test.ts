@@ -12,6 +12,7 @@ const completions: [line: string, completion: Completion][] = [
   ["GET  M", [["Momo ", "Mimi\\ 2 "], "M"]],
   ["put Mimi\\ ", [["Mimi\\ 2 "], "Mimi\\ "]],
   ["header M", [[], "M"]],
+  ["help pu", [["put "], "pu"]],
   ["get Momo M", [[], "get Momo M"]],
 ];
 
