@@ -139,7 +139,8 @@ export class MemoryStore implements Store {
   }
 
   #publish(segment: Segment): void {
-    this.#segments.set(segment.id, this.#last = segment);
+    this.#segments.set(segment.id, segment);
+    this.#last = segment;
   }
 
   #put(segment: Segment, name: string, content: Content, version: number): void {

@@ -79,7 +79,9 @@ function writing(
   const check = () => {
     const reason = change();
     if (reason !== undefined) scope.postMessage({ kind: "lost", reason });
-    if (room.isLow !== wasLow) scope.postMessage({ kind: "room", isLow: wasLow = room.isLow });
+    if (room.isLow === wasLow) return;
+    wasLow = room.isLow;
+    scope.postMessage({ kind: "room", isLow: wasLow });
   };
   const timer = setInterval(() => {
     if (room.isLow) room.settle();

@@ -47,7 +47,9 @@ export async function* readRows(
   const start = scanner.at;
   const reader = new RowsReader(limits, pacer);
   let isFirst = true;
-  for (let scanned: Scanned; (scanned = scanner.next(scanner.at + JSON_PIECE_BYTES)) !== "end";) {
+  for (;;) {
+    const scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
+    if (scanned === "end") break;
     if (scanned === "error") throw notJson(content, scanner.at);
     if (scanned === "member") {
       // In a table with declared fields, a row that begins with an object is none: its other members are reported instead.
@@ -97,10 +99,11 @@ export async function* readEach(
       const scanner = new JsonScanner(text);
       let members = 0;
       let scanned: Scanned;
-      while ((scanned = scanner.next(scanner.at + JSON_PIECE_BYTES)) === "member" || scanned === "more") {
+      do {
+        scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
         if (scanned === "member") members++;
-        else await pacer.after(JSON_PIECE_BYTES);
-      }
+        else if (scanned === "more") await pacer.after(JSON_PIECE_BYTES);
+      } while (scanned === "member" || scanned === "more");
       if (scanned === "error") {
         // Only the end of the text tells that it is blank.
         if (text.every(isBlank)) continue;

@@ -90,9 +90,11 @@ export class StoredRows {
     this.#lastField = field;
     let at = this.#row;
     for (const name of field.path) {
-      if ((at = memberAt(this.bytes, at, name)) !== 0) continue;
-      this.#value.kind = MISSING;
-      return this.#value;
+      at = memberAt(this.bytes, at, name);
+      if (at === 0) {
+        this.#value.kind = MISSING;
+        return this.#value;
+      }
     }
     readValue(this.bytes, at, field.isText, this.#value);
     return this.#value;
