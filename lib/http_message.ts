@@ -15,6 +15,7 @@ export {
   isInterim,
   leavesHttp,
   reasonPhrase,
+  RETRY_SOON,
 } from "./http/error.ts";
 export { Fields } from "./http/fields.ts";
 export { saysClose } from "./http/framing.ts";

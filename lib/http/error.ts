@@ -53,6 +53,9 @@ export function isContentless(status: number): boolean {
   return isInterim(status) || status === 204 || status === 304;
 }
 
+/** The fields of a response to a request that may succeed soon (RFC 9110 §10.2.3). */
+export const RETRY_SOON: readonly FieldLine[] = [["Retry-After", "1"]];
+
 /** A problem with one member of the content. */
 export interface FieldProblem {
   /** The member's name, as sent by the client or as the table expects it. */

@@ -2,7 +2,7 @@
 
 import { counted } from "../bytes.ts";
 import { systemCode } from "../exit_code.ts";
-import { HttpError, type HttpResponse, reasonPhrase } from "../http_message.ts";
+import { HttpError, type HttpResponse, reasonPhrase, RETRY_SOON } from "../http_message.ts";
 import { MAX_PROBLEM_ERRORS } from "../limits.ts";
 
 const { errors } = Deno;
@@ -104,7 +104,7 @@ export function textResponse({ status, message }: HttpError): HttpResponse {
 export function overloaded(
   detail = "The server holds as much content and as many responses as --max-buffered allows: try again soon",
 ): HttpError {
-  return new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: [["Retry-After", "1"]] });
+  return new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: RETRY_SOON });
 }
 
 /** Creates the error for a part of a request that took longer than this many milliseconds. */

@@ -3,7 +3,7 @@
  */
 
 import { collectSoon, octetString } from "../bytes.ts";
-import { HttpError, type HttpResponse, type Requester, type RequestHead } from "../http_message.ts";
+import { HttpError, type HttpResponse, type Requester, type RequestHead, RETRY_SOON } from "../http_message.ts";
 import { MAX_GARBAGE_BYTES, MAX_WRITE_ATTEMPTS } from "../limits.ts";
 import { ABSENT, type NewRow, START, type Store } from "../store.ts";
 import { type Lanes, Pacer } from "../turns.ts";
@@ -164,5 +164,5 @@ export async function retried(what: string, attempt: () => Promise<HttpResponse 
     if (response !== undefined) return response;
   }
   const detail = `${what} was changed by other clients ${MAX_WRITE_ATTEMPTS} times meanwhile`;
-  throw new HttpError(503, detail, { fields: [["Retry-After", "1"]] });
+  throw new HttpError(503, detail, { fields: RETRY_SOON });
 }

@@ -16,6 +16,7 @@ import {
   type HttpResponse,
   percentDecoded,
   type RequestHead,
+  RETRY_SOON,
 } from "../http_message.ts";
 import { MAX_ENTITY_TAGS, MAX_NAME_BYTES, MAX_ROW_FIELDS_LINE_BYTES } from "../limits.ts";
 import { maskTarget } from "../masking.ts";
@@ -186,7 +187,7 @@ export function refuseStoreError(error: unknown): never {
   if (!(error instanceof StoreError)) throw error;
   const { message, maxRows, fault } = error;
   const status = FAULT_STATUS[fault] ?? 503;
-  throw new HttpError(status, message, { maxRows, fields: status === 503 ? [["Retry-After", "1"]] : [] });
+  throw new HttpError(status, message, { maxRows, fields: status === 503 ? RETRY_SOON : [] });
 }
 
 /** Creates a response. All have the same object shape, so that the engine encodes them fast. */

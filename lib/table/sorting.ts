@@ -3,7 +3,7 @@
  * in few large buffers, and with the values of their keys in columns.
  */
 
-import { HttpError } from "../http_message.ts";
+import { HttpError, RETRY_SOON } from "../http_message.ts";
 import { LISTING_PIECE_BYTES, MAX_SENT_SORTED_BYTES, MAX_SORTED_BYTES } from "../limits.ts";
 import type { Pacer } from "../turns.ts";
 import { type Kind, NUMBER, TEXT, Value } from "./comparison.ts";
@@ -122,9 +122,7 @@ let sentBytes = 0;
 /** Reserves memory for a sorted listing; returns its release. Throws a 503 if slow clients hold too much already. */
 export function holdSorted(bytes: number): () => void {
   if (sentBytes + bytes > MAX_SENT_SORTED_BYTES) {
-    throw new HttpError(503, "Too many sorted listings are being sent: try again soon", {
-      fields: [["Retry-After", "1"]],
-    });
+    throw new HttpError(503, "Too many sorted listings are being sent: try again soon", { fields: RETRY_SOON });
   }
   sentBytes += bytes;
   return () => {
