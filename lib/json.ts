@@ -230,18 +230,21 @@ export class JsonScanner {
   #scanString(limit: number): boolean {
     const bytes = this.bytes;
     let at = this.at;
-    let next = at;
-    for (; at < limit && bytes[at] !== QUOTE; at = next) {
-      next = bytes[at] === BACKSLASH ? escapeEnd(bytes, at) : bytes[at] < 0x20 ? 0 : at + 1;
-      if (next === 0) break;
+    while (at < limit && bytes[at] !== QUOTE) {
+      const next = bytes[at] === BACKSLASH ? escapeEnd(bytes, at) : at + 1;
+      if (next === 0 || bytes[at] < 0x20) {
+        this.at = at;
+        return false;
+      }
+      at = next;
     }
     this.at = at;
-    if (next > 0 && at < limit) {
+    if (at < limit) {
       this.at++;
       this.#inString = false;
       if (this.#afterString === COLON) this.#nameEnded();
     }
-    return next > 0;
+    return true;
   }
 
   #nameEnded(): void {
