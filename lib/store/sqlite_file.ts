@@ -89,7 +89,8 @@ export interface FileLock {
 export async function lockFile(file: string): Promise<FileLock> {
   let lock: Deno.FsFile | undefined;
   try {
-    const opened = lock = await Deno.open(`${file}-lock`, { create: true, write: true });
+    const opened = await Deno.open(`${file}-lock`, { create: true, write: true });
+    lock = opened;
     // Closing it does not release it while a process that is being started holds a copy of every descriptor.
     const close = () => opened.unlock().finally(() => opened.close());
     // Some file systems cannot lock, and on Windows a folder can be opened, but not locked.
