@@ -57,6 +57,11 @@ export function escapeOctet(octet: number): string {
   return `\\x${octet.toString(16).padStart(2, "0")}`;
 }
 
+/** Escapes octets for a terminal, one character each: UTF-8 as text, any other octet as `\xe9`. */
+export function escapeOctets(octets: string): string {
+  return escapeText(octetsToText(octets, escapeOctet));
+}
+
 /** The start of a character in UTF-8, or of a line end, at the end of octets. */
 const CUT = /(?:\r|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})$/;
 
@@ -106,7 +111,7 @@ const STATUS_STYLES: readonly Style[] = ["dim", "dim", "green", "cyan", "yellow"
 
 /** Formats a head as safe text: the start line coloured by status, the field names highlighted. */
 export function showHead(head: string, painter: Painter): string {
-  const [startLine, ...fieldLines] = escapeText(octetsToText(head, escapeOctet)).split("\n");
+  const [startLine, ...fieldLines] = escapeOctets(head).split("\n");
   const status = /^HTTP\/\d\.\d (\d)/.exec(startLine)?.[1];
   const style: Style = status === undefined ? "bold" : STATUS_STYLES[Number(status)] ?? "red";
   const shown = fieldLines.map((line) => {

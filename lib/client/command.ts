@@ -266,5 +266,5 @@ function headerCommand(text: string): Command {
   const expected = `header takes Name: value, or -Name to drop it, saw ${JSON.stringify(text)}`;
   const [name, value] = readField(text, expected);
   const [, octets] = fieldLine(name, value ?? "");
-  return { kind: "header", field: [name, value && octets] };
+  return { kind: "header", field: [name, value === undefined ? undefined : octets] };
 }

@@ -9,7 +9,6 @@ import {
   type HttpEvent,
   type HttpRequest,
   isInterim,
-  listMembers,
   type ResponseHead,
   saysClose,
 } from "../http_message.ts";
@@ -332,14 +331,12 @@ export function sentenceOf(ended: string): string {
 
 /** Whether the request asks to close the connection after the response (RFC 9112 §9.6). */
 function asksToClose({ fields }: HttpRequest): boolean {
-  return fields.some(([name, value]) =>
-    /^connection$/i.test(name) && listMembers(value.toLowerCase()).includes("close")
-  );
+  return fields.some(([name, value]) => /^connection$/i.test(name) && saysClose(value));
 }
 
 /** Returns why the server closes the connection after its response (RFC 9112 §9.3, §6.3). */
 function announcedEnd({ fields, minor }: ResponseHead, request: HttpRequest): string {
-  if (saysClose(fields)) return "after the response, as its Connection: close said";
+  if (saysClose(fields.get("connection"))) return "after the response, as its Connection: close said";
   if (asksToClose(request)) return "after the response, as the request's Connection: close asked";
   return minor === 0 ? "after the response, as HTTP/1.0 does" : "ended the content, which had no length";
 }

@@ -168,7 +168,7 @@ export function basicAuthorization(userPass: string): FieldLine {
   return ["Authorization", `Basic ${new TextEncoder().encode(userPass).toBase64()}`];
 }
 
-/** A field as it is typed: `Name: value`, `Name;` if it is empty, `Name:` for none of that name. */
+/** A field as it is typed here and for curl: `Name: value`, `Name;` if it is empty, `Name:` for none of that name. */
 export function textOfField([name, value]: AskedField): string {
   return value === undefined ? `${name}:` : value === "" ? `${name};` : `${name}: ${value}`;
 }
@@ -279,10 +279,7 @@ export function curlCommand(
   if (/[[\]]/.test(target) || host.includes(":")) words.push("--globoff");
   if (method === "HEAD") words.push("--head");
   else if (method !== "GET" || body !== undefined) words.push("--request", method);
-  for (const [name, value] of fields) {
-    // curl marks a field with an empty value by a semicolon instead of the colon.
-    words.push("--header", value === "" ? `${name};` : `${name}: ${octetsToText(value)}`);
-  }
+  for (const [name, value] of fields) words.push("--header", textOfField([name, octetsToText(value)]));
   const names = fields.map(([name]) => name.toLowerCase());
   for (const name of CURLS_OWN) if (!names.includes(name.toLowerCase())) words.push("--header", `${name}:`);
   const text = body === undefined ? undefined : contentFrom === undefined ? textOf(body) : `@${contentFrom}`;

@@ -1,12 +1,12 @@
 /** Shows the selected parts of requests and responses to a user. */
 
 import { Buffer } from "node:buffer";
-import { octetsToText, octetString } from "../bytes.ts";
+import { octetString } from "../bytes.ts";
 import type { ClientEvent } from "../client.ts";
 import type { ContentView } from "../content.ts";
 import { acceptedIn, LF } from "../http_message.ts";
 import { maskCredentials } from "../masking.ts";
-import { escapeOctet, escapeText, type Painter, showHead } from "../terminal.ts";
+import { escapeOctets, type Painter, showHead } from "../terminal.ts";
 
 export interface Screen {
   /** Whether it is a terminal. Data from the server is escaped on a terminal, and exact otherwise. */
@@ -87,7 +87,7 @@ export class Display {
   async showInvalid(octets: string): Promise<void> {
     if (!this.#shows("h") || octets === "") return;
     await this.banner("-----RESPONSE-----");
-    await this.#showMasked(octets, (masked) => escapeText(octetsToText(masked, escapeOctet)));
+    await this.#showMasked(octets, escapeOctets);
     await this.endLine();
   }
 

@@ -1,9 +1,9 @@
 /** Errors of the client, each one line: how a connection failed or ended, and what came instead of a response. */
 
 import { authorityOf, type Endpoint } from "../address.ts";
-import { counted, octetsToText, octetString } from "../bytes.ts";
+import { counted, octetString } from "../bytes.ts";
 import { EXIT_TIMEOUT, ReportedError } from "../exit_code.ts";
-import { escapeOctet, escapeText } from "../terminal.ts";
+import { escapeOctets } from "../terminal.ts";
 
 /** No valid response arrived. */
 export class ClientError extends ReportedError {
@@ -93,7 +93,7 @@ export function startOf(octets: Uint8Array): string {
   const frame = FRAME_HEAD.exec(start);
   if (frame !== null) return `a ${FRAMES[frame[1]]} frame of HTTP/2`;
   if (start.startsWith(TLS_ALERT)) return "TLS, for which the address starts with https://";
-  return escapeText(octetsToText(start.split(/\r?\n/, 1)[0], escapeOctet));
+  return escapeOctets(start.split(/\r?\n/, 1)[0]);
 }
 
 /** Returns how long the octets handed over last may be on their way to the server, in milliseconds. */

@@ -35,7 +35,7 @@ export class Judge {
         this.#broken ??= `${cause.request.rule} says ${cause.status}`;
       }
       const closes = cause?.request.closes ??
-        (request !== undefined && saysClose(request.fields) ? "RFC 9112 §9.6" : undefined);
+        (request !== undefined && saysClose(request.fields.get("connection")) ? "RFC 9112 §9.6" : undefined);
       if (head.persistent) this.#closes ??= closes;
     }
     if (rule !== undefined) this.#broken ??= `${rule[0]} says ${rule[1]}`;

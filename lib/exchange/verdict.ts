@@ -116,7 +116,7 @@ function persistence({ head, method, chunked }: Facts): [text?: string, rule?: s
     const why = minor === 1 ? "HTTP/1.1 and no Connection: close" : "HTTP/1.0 and Connection: keep-alive";
     return [`stays open: ${why}`, rule];
   }
-  if (saysClose(fields)) return ["ends: Connection: close", rule];
+  if (saysClose(fields.get("connection"))) return ["ends: Connection: close", rule];
   if (kind === "response" && contentLength === undefined && !chunked) {
     return ["ends: only the connection's end tells where the content ends", RULE];
   }

@@ -101,9 +101,9 @@ export function readPersistence(fields: Fields, minor: 0 | 1): boolean {
   return !options.includes("close") && (minor === 1 || options.includes("keep-alive"));
 }
 
-/** Whether a message says that its connection closes after it or after its response (RFC 9112 §9.6). */
-export function saysClose(fields: Fields): boolean {
-  return listMembers((fields.get("connection") ?? "").toLowerCase()).includes("close");
+/** Whether the Connection field says that the connection closes after its message or the response (RFC 9112 §9.6). */
+export function saysClose(connection = ""): boolean {
+  return listMembers(connection.toLowerCase()).includes("close");
 }
 
 /** Refuses trailer fields that frame or route the message (RFC 9110 §6.5.1). */

@@ -10,7 +10,7 @@ import { type Fields, type HttpError, LF, type RequestHead } from "../http_messa
 import type { Observer } from "./context.ts";
 import { logLine } from "./exchange_log.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
-import { escapeOctet, escapeText, wrapMessage } from "../terminal.ts";
+import { escapeOctets, escapeText, wrapMessage } from "../terminal.ts";
 
 export interface RequestLogOptions {
   /** Whether responses and connections are printed too. */
@@ -47,7 +47,7 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
       const exact = Buffer.byteLength(head) === head.length ? head : Buffer.from(head, "latin1");
       return writer.print(banner, exact, content, end);
     }
-    const text = escapeText(octetsToText(head + octetString(content), escapeOctet));
+    const text = escapeOctets(head + octetString(content));
     writer.print(banner, text, text === "" || text.endsWith("\n") ? "" : "\n");
   };
   return {
