@@ -349,7 +349,8 @@ export async function openRecordedPage(
     source: traffic,
     about: {
       keeps: history.last,
-      ...{ name, date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC") },
+      name,
+      date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC"),
       recording: { end, notes },
     },
     endpointOf: (number) => traffic.serverOf(number),

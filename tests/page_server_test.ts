@@ -30,6 +30,12 @@ async function exchange(port: number, head: string): Promise<WholeResponse> {
   }
 }
 
+/** The response to a page that asks for the octets of a message. */
+function askMessage(page: Page, query: string): Promise<WholeResponse> {
+  const { port, search } = new URL(page.url);
+  return exchange(Number(port), `GET /live/message${search}&${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}`);
+}
+
 async function statusOf(port: number, head: string): Promise<number> {
   return (await exchange(port, head)).head.status;
 }
@@ -269,7 +275,6 @@ Deno.test("commands are sent over TLS, whatever name the certificate is for", as
 
 Deno.test("a response is explained without the limits on requests", async () => {
   const page = pageOf();
-  const { port, search } = new URL(page.url);
   const seen = { end: "server", connection: 1, time: 1 } as const;
   page.receive({ kind: "opened", secure: false, ...ADDRESSES, ...seen });
   page.receive({ kind: "read", bytes: wireOctets("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), ...seen });
@@ -277,15 +282,14 @@ Deno.test("a response is explained without the limits on requests", async () => 
   const head = `HTTP/1.1 200 OK\r\nA: ${"a".repeat(maxHeadBytes)}\r\nContent-Length: ${maxContentBytes + 1}\r\n\r\n`;
   page.receive({ kind: "write", bytes: wireOctets(head), ...seen });
   await toldTo(page, ({ kind }) => kind === "write");
-  const query = `${search}&connection=1&direction=response&method=GET&from=0&to=${head.length}`;
-  const { content } = await exchange(Number(port), `GET /live/message${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}`);
+  const query = `connection=1&direction=response&method=GET&from=0&to=${head.length}`;
+  const { content } = await askMessage(page, query);
   assert.equal(JSON.parse(content).fault, undefined);
   await page.close();
 });
 
 Deno.test("a finding is shown with the request that it is in, and with no other", async () => {
   const page = pageOf();
-  const { port, search } = new URL(page.url);
   const request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
   const response = "HTTP/1.1 204 No Content\r\n\r\n";
   for (const connection of [1, 2]) {
@@ -300,8 +304,8 @@ Deno.test("a finding is shown with the request that it is in, and with no other"
   page.find(1, request.length, { text: "at the start of the second" });
   await toldTo(page, ({ kind, connection }) => kind === "write" && connection === 2);
   const found = async (connection: number, direction: string, from: number, to: number) => {
-    const query = `${search}&connection=${connection}&direction=${direction}&method=GET&from=${from}&to=${to}`;
-    const { content } = await exchange(Number(port), `GET /live/message${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}`);
+    const query = `connection=${connection}&direction=${direction}&method=GET&from=${from}&to=${to}`;
+    const { content } = await askMessage(page, query);
     const findings: { text: string }[] = JSON.parse(content).findings;
     return findings.map(({ text }) => text).filter((text) => text.startsWith("at the "));
   };
@@ -352,11 +356,8 @@ for (const [where, octets] of secrets) {
   Deno.test(`the page is not told a credential in ${where}`, async () => {
     for (const showCredentials of [false, true]) {
       const page = pageOf({ showCredentials });
-      const { port, search } = new URL(page.url);
-      const ask = (from: number, to: number) => {
-        const query = `${search}&connection=1&direction=request&from=${from}&to=${to}`;
-        return exchange(Number(port), `GET /live/message${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}`);
-      };
+      const ask = (from: number, to: number) =>
+        askMessage(page, `connection=1&direction=request&from=${from}&to=${to}`);
       const seen = { end: "server", connection: 1, time: 1 } as const;
       page.receive({ kind: "opened", secure: false, ...ADDRESSES, ...seen });
       for (const bytes of [octets.slice(0, 20), octets.slice(20)]) {

@@ -3,7 +3,6 @@ import type { TableWords } from "../../lib/client/items.ts";
 import { type Handler, startServer } from "../support.ts";
 import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../../lib/limits.ts";
 import { octetString } from "../wire_cases.ts";
-
 import { run, runLines, tableServer, typed } from "./repl_support.ts";
 import { PLAIN } from "./command_support.ts";
 
@@ -148,7 +147,7 @@ Deno.test("lines are joined while a command goes on, to the end of the input at 
   await using server = startServer(({ target }) => ({ status: 200, content: target }));
   const { port } = server;
   const url = `localhost:${port}`;
-  const table = { ...PLAIN, server: { ...PLAIN.server, endpoint: { secure: false, host: "127.0.0.1", port } } };
+  const table = tableAt(port);
   const joined = async (...lines: string[]) => {
     const { shown, told } = await run(port, lines.join("\n"), { table });
     return shown + told;

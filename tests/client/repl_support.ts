@@ -13,7 +13,7 @@ import { startServer, type TestServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
 import { PLAIN } from "./command_support.ts";
 
-export const SCHEMA = RowSchema.parse("type,age,leg");
+const SCHEMA = RowSchema.parse("type,age,leg");
 
 export function tableServer(): TestServer {
   const table = new Table(new MemoryStore(0), { schema: SCHEMA });

@@ -115,20 +115,7 @@ for (const terminal of [false, true]) {
 }
 
 Deno.test("a changed Host is shown where it stands, in each request of a connection", async () => {
-  let printed = "";
-  const writer = new BatchWriter({
-    write: (bytes) => {
-      printed += new TextDecoder().decode(bytes);
-      return Promise.resolve(bytes.length);
-    },
-  });
-  const { observer } = new Printer(writer, {
-    secure: false,
-    verbose: false,
-    showCredentials: false,
-    explanation: () => "",
-    fault: () => "",
-  });
+  const { observer, printed } = printing(false);
   const pairing = new Pairing((event) => observer.exchange?.(1, event));
   observer.opened?.(1, "127.0.0.1:5");
   let sent = 0;
@@ -139,8 +126,7 @@ Deno.test("a changed Host is shown where it stands, in each request of a connect
     pairing.octets("response", wireOctets("HTTP/1.1 204 No Content\r\n\r\n"));
     sent += request.length;
   }
-  await writer.flush();
-  const heads = [...printed.matchAll(/GET [^]*?\r?\n\r?\n/g)].map(([head]) => head.replaceAll("\r\n", "\n"));
+  const heads = [...(await printed()).matchAll(/GET [^]*?\r?\n\r?\n/g)].map(([head]) => head.replaceAll("\r\n", "\n"));
   const host = "Host: localhost:9997 -> api.example\nAccept: */*\n\n";
   assert.deepEqual(heads, [`GET / HTTP/1.1\n${host}`, `GET /second HTTP/1.1\n${host}`]);
 });

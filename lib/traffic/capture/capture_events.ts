@@ -76,7 +76,7 @@ export function otherEnd(end: End): End {
   return end === "client" ? "server" : "client";
 }
 
-export function directionOf(event: StreamEvent): Direction {
+export function directionOf(event: Octets | Fin | Missing | Acknowledged): Direction {
   const isClient = "by" in event ? event.by === "client" : event.kind === "read";
   return isClient ? "request" : "response";
 }

@@ -13,7 +13,7 @@ import {
   titleOf,
 } from "../../exchange.ts";
 import type { End, Seen, TrafficEvent } from "../../traffic.ts";
-import type { Missing } from "../capture/reader.ts";
+import { directionOf, type Missing } from "../capture/reader.ts";
 import type { ShownRow } from "./shown_table.ts";
 
 /** A message. Offsets count the octets of its direction. */
@@ -123,10 +123,10 @@ export class Messages {
         return { ...addresses, secure, ...!isNear && { peer: remote.hostname } };
       }
       case "fin":
-        this.#pairing.fin(event.by === "client" ? "request" : "response");
+        this.#pairing.fin(directionOf(event));
         return { by: event.by };
       case "missing":
-        if (event.why === "not captured") this.#pairing.gap(event.by === "client" ? "request" : "response");
+        if (event.why === "not captured") this.#pairing.gap(directionOf(event));
         return { reason: `${counted(event.octets, "octet")} of the ${event.by} ${event.why}` };
       case "closed":
         return { reason: event.reason };

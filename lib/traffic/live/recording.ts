@@ -128,7 +128,7 @@ export class RecordedTraffic {
     const whole = { ...before.event, to, exchanges: [...others, ...exchanges] };
     const added = bytes.length + weightOf(whole) - weightOf(before.event);
     // Without room its octets end here: what may still find room is no part of it.
-    if (this.#hasRoom(added)) {
+    if (this.#takeRoom(added)) {
       before.event = whole;
       before.pieces.push(bytes);
       before.weight += added;
@@ -137,7 +137,7 @@ export class RecordedTraffic {
 
   #keep(shown: PageEvent, { events }: Captured, bytes?: Uint8Array): KeptEvent | undefined {
     const weight = OVERHEAD_CHARACTERS + (bytes?.length ?? 0) + weightOf(shown);
-    if (!this.#hasRoom(weight, 1)) return undefined;
+    if (!this.#takeRoom(weight, 1)) return undefined;
     const kept = { event: shown, pieces: bytes === undefined ? [] : [bytes], weight };
     this.#kept.add(kept);
     events.push(kept);
@@ -145,7 +145,7 @@ export class RecordedTraffic {
   }
 
   /** Takes room, for so many more events or for more octets of one; without room, counts what is not kept. */
-  #hasRoom(weight: number, events = 0): boolean {
+  #takeRoom(weight: number, events = 0): boolean {
     if (this.#kept.size + events > this.maxEvents || this.#weight + weight > PAGE_HISTORY_BYTES) {
       this.missing++;
       return false;
