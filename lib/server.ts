@@ -137,9 +137,9 @@ export class Server {
     const { limits, observer } = this.#context;
     let failures = 0;
     while (!this.#context.stopping) {
+      let conn: Socket;
       try {
-        this.#admit(await this.listener.accept());
-        failures = 0;
+        conn = await this.listener.accept();
       } catch (error) {
         if (this.#context.stopping) return;
         // A client that disconnected before it was accepted is ignored. A lack of descriptors or memory ends when
@@ -154,7 +154,10 @@ export class Server {
         }
         const isFree = lack === "descriptors" && Server.#closeIdlest();
         await new Promise((resolve) => setTimeout(resolve, isFree ? 0 : limits.acceptRetryMs));
+        continue;
       }
+      failures = 0;
+      this.#admit(conn);
     }
   }
 
