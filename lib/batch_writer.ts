@@ -48,7 +48,10 @@ export class BatchWriter {
     if (this.#broken) return;
     let most = this.#gathered.length;
     for (const part of parts) most += typeof part === "string" ? 3 * part.length : part.length;
-    if (most > this.#options.maxBytes) return void this.#omitted++;
+    if (most > this.#options.maxBytes) {
+      this.#omitted++;
+      return;
+    }
     for (const part of parts) {
       if (typeof part === "string") this.#gathered.appendText(part);
       else this.#gathered.append(part);

@@ -30,5 +30,5 @@ export {
   METHODS_WITH_CONTENT,
   percentDecoded,
 } from "./http/grammar.ts";
-export { isSecureTarget } from "./http/start_line.ts";
+export { isSecureTarget, TLS_START } from "./http/start_line.ts";
 export * from "./http/message.ts";

@@ -48,7 +48,10 @@ export async function relay(options: RelayOptions): Promise<number> {
   const lines = logFormat === "json" ? new ExchangeLines(listening.logged, showCredentials) : undefined;
   const columns = columnsOf(Deno.stdout);
   const printer = quiet || lines !== undefined ? undefined : new Printer(outputs.writer, {
-    ...{ secure: tls !== undefined, verbose, showCredentials, columns },
+    secure: tls !== undefined,
+    verbose,
+    showCredentials,
+    columns,
     explanation: (explanation) =>
       explanationText(explanation, {
         width: columns?.() ?? FALLBACK_COLUMNS,

@@ -145,9 +145,14 @@ export class Decoder {
   skip(octets: number): boolean {
     const isKnown = this.#phase === "content" || this.#phase === "chunk";
     if (!isKnown || this.#at < this.#end || octets > this.#remaining) return false;
+    this.#pass(octets);
+    return true;
+  }
+
+  /** Counts octets of content, or of a chunk, and leaves its phase after the last one. */
+  #pass(octets: number): void {
     this.#remaining -= octets;
     if (this.#remaining === 0) this.#phase = this.#phase === "content" ? "end" : "chunk-end";
-    return true;
   }
 
   /** Marks the end of input: the peer has closed its side. */
@@ -309,8 +314,7 @@ export class Decoder {
     const length = this.#phase === "until-closed" ? available : Math.min(available, this.#remaining);
     const bytes = this.#buffer.subarray(this.#at, this.#at + length);
     this.#at += length;
-    this.#remaining -= length;
-    if (this.#remaining === 0) this.#phase = this.#phase === "content" ? "end" : "chunk-end";
+    this.#pass(length);
     return { kind: "content", bytes };
   }
 

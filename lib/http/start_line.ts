@@ -26,6 +26,8 @@ const MINOR_AT = 7;
 /** Where the status code of a response ends. */
 export const STATUS_END = VERSION.length + 4;
 const STATUS_WANTED = "a status code of three digits";
+/** The octet that every handshake of TLS starts with (RFC 8446 §5.1). */
+export const TLS_START: number = 0x16;
 
 /** Scans start lines and holds where the last one's parts end, counted from the line's start. */
 export class StartLine {
@@ -146,8 +148,7 @@ export class StartLine {
 function refuseMethod(octet: number, offset: number, isFirst: boolean): never {
   const where = isFirst ? "a method at the start of the request" : "one space after the method";
   const seen = `Expected ${where}, saw ${nameOctet(octet)}`;
-  // 0x16 starts every TLS record of a handshake (RFC 8446 §5.1).
-  if (isFirst && octet === 0x16) {
+  if (isFirst && octet === TLS_START) {
     throw wireError("tls", offset, seen, "this looks like TLS, but the port speaks plain HTTP");
   }
   const [ifBlank, otherwise] = isFirst

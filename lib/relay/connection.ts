@@ -7,7 +7,7 @@
 
 import { counted, NO_BYTES, type Socket, withRule, writeAll } from "../bytes.ts";
 import { type Direction, type ExchangeEvent, Explainer, type Explanation, Pairing } from "../exchange.ts";
-import { HttpError } from "../http_message.ts";
+import { HttpError, TLS_START } from "../http_message.ts";
 import {
   AcceptedConnection,
   CLOSE_REASONS,
@@ -24,9 +24,6 @@ import {
 } from "../server.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { type HostChange, HostGate, type HostRule } from "./gate.ts";
-
-/** The octet that every handshake of TLS starts with (RFC 8446 §5.1). */
-const TLS_START = 0x16;
 
 /** Receives what happens on connections. Octets are valid only during the call. */
 export interface RelayObserver extends Observer {

@@ -133,8 +133,12 @@ export class Printer {
     const coding = fields.get("content-encoding");
     const view = columns !== undefined || coding !== undefined
       ? new ContentView({
-        ...{ type: fields.get("content-type"), coding, hint: "" },
-        ...{ indent: "never", columns: columns?.() ?? Infinity, painter: painterFor(false) },
+        type: fields.get("content-type"),
+        coding,
+        hint: "",
+        indent: "never",
+        columns: columns?.() ?? Infinity,
+        painter: painterFor(false),
         write: (text) => Promise.resolve(this.#shownText(id, direction, shown, text)),
       })
       : undefined;

@@ -44,9 +44,13 @@ export function closeReasonOf(error: unknown): string {
 const DEPARTURES = [errors.ConnectionAborted, errors.ConnectionReset, errors.NotConnected];
 
 const DISCONNECTS = [
-  ...[...DEPARTURES, errors.BrokenPipe, errors.TimedOut, errors.UnexpectedEof],
+  ...DEPARTURES,
+  errors.BrokenPipe,
+  errors.TimedOut,
+  errors.UnexpectedEof,
   // Reads and writes fail with these once the connection is closed at this end.
-  ...[errors.BadResource, errors.Interrupted],
+  errors.BadResource,
+  errors.Interrupted,
   // The client did not speak TLS where TLS is expected.
   errors.InvalidData,
 ];
@@ -63,8 +67,10 @@ export function hadLeft(error: unknown): boolean {
 
 /** What the system lacks when it refuses a connection, by the error's code. */
 const SCARCE = new Map<unknown, "descriptors" | "memory">([
-  ...[["EMFILE", "descriptors"], ["ENFILE", "descriptors"]] as const,
-  ...[["ENOBUFS", "memory"], ["ENOMEM", "memory"]] as const,
+  ["EMFILE", "descriptors"],
+  ["ENFILE", "descriptors"],
+  ["ENOBUFS", "memory"],
+  ["ENOMEM", "memory"],
 ]);
 
 /** Returns what the system lacks when this error or its cause is the system's; `undefined` if it lacks nothing. */
