@@ -2,7 +2,7 @@
 
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint, originOf } from "../address.ts";
-import { BoundedBytes, octetString } from "../bytes.ts";
+import { BoundedBytes, octetsToText, octetString } from "../bytes.ts";
 import { ClientError, type ClientEvent, type Session } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
@@ -197,7 +197,7 @@ export class Repl {
     if (field !== undefined) this.#headers.set(field[0].toLowerCase(), field);
     else if (dropped === undefined) {
       const lines = [...this.#headers.values()].map((field) => `${textOfField(field)}\n`).join("");
-      const shown = lines === "" ? "(none)\n" : escapeText(lines);
+      const shown = lines === "" ? "(none)\n" : escapeText(octetsToText(lines));
       await this.#display.write(this.options.showCredentials ? shown : maskCredentials(shown));
     } else if (!this.#headers.delete(dropped.toLowerCase())) {
       throw new WrongInput(`no header ${JSON.stringify(dropped)} is set for later requests`);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { octetsToText } from "../../lib/bytes.ts";
 import type { TableWords } from "../../lib/client/items.ts";
 import { type Handler, startServer } from "../support.ts";
 import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../../lib/limits.ts";
@@ -19,6 +20,12 @@ Deno.test("a field is kept for the session, listed, and dropped", async () => {
     "1 undefined\n2 Basic YTpi\nX-A: 1\nAuthorization: Basic (4 octets)\n(none)\nundefined undefined\n",
   );
   assert.equal(told, 'line 10: Wrong Input: try again (no header "X-A" is set for later requests)\n');
+});
+
+Deno.test("a field that is kept is listed as it was typed", async () => {
+  await using server = startServer(() => ({ status: 200 }));
+  const { shown } = await run(server.port, "header X-A: é 🐌\nheader\n");
+  assert.equal(octetsToText(shown), "X-A: é 🐌\n");
 });
 
 Deno.test("TRACE, which sends all back, has no credentials", async () => {
