@@ -219,8 +219,7 @@ export class CapturedConnection {
   #closeByReset(): void {
     const { packet } = this.#reset!;
     this.#endHalves(packet);
-    // The last events may have closed it.
-    if (!this.#ended) this.#closed(packet, "reset");
+    this.#closed(packet, "reset");
   }
 
   #countAfterReset(side: Side, { sequence, length, flags }: Segment): void {
@@ -228,7 +227,9 @@ export class CapturedConnection {
     this.afterReset += this.#half(side).flow.countNew(sequence, length);
   }
 
+  /** Closes the connection, unless the last events have. */
   #closed(packet: PacketFacts, reason: string): void {
+    if (this.#ended) return;
     this.#markResponses();
     for (const side of SIDES) this.#countSegments(side, this.#half(side).flow);
     this.#emit(packet, { kind: "closed", reason });
