@@ -167,12 +167,13 @@ export class Labels {
   /** Divides the complete lines of a head, or between chunks, up to the end of a section. Returns the number of octets. */
   #cutLines(start: number, octets: string): number {
     let at = 0;
-    for (let end; (end = octets.indexOf("\n", at) + 1) > 0;) {
+    for (;;) {
+      const end = octets.indexOf("\n", at) + 1;
+      if (end === 0) return at;
       const isLast = this.#line(start + at, octets.substring(at, end));
       at = end;
-      if (isLast) break;
+      if (isLast) return at;
     }
-    return at;
   }
 
   /** Labels a line. Returns whether it ends a header or trailer section. */

@@ -260,7 +260,9 @@ export class Pairing {
     if (this.#unasked !== undefined) return this.#unasked;
     const { stopped, message } = this.#ways.request;
     const unread = stopped === "broken" ? message!.exchange.number : undefined;
-    return this.#unasked = this.#newExchange(this.#answers && (this.#answers() ?? "GET"), unread);
+    const method = this.#answers === undefined ? "" : this.#answers() ?? "GET";
+    this.#unasked = this.#newExchange(method, unread);
+    return this.#unasked;
   }
 
   /** The receiver of this direction has read on after a broken message, if there is one. */

@@ -257,7 +257,7 @@ function chunkedEnd(text: string, start: number, lineEnd: string): number | unde
   const line = new RegExp(`([^]*?)${lineEnd}`, "y");
   line.lastIndex = start;
   let size = Infinity;
-  for (let match; (match = line.exec(text)) !== null;) {
+  for (let match = line.exec(text); match !== null; match = line.exec(text)) {
     if (size === 0 && match[1].trim() === "") return line.lastIndex;
     if (size === 0) continue;
     size = parseInt(/^[\da-f]*/i.exec(match[1].slice(0, MOST_DIGITS))![0], 16);

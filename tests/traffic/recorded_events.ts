@@ -11,7 +11,7 @@ const TCP: TcpFacts = {
   mss: {},
   repeated: { client: 0, server: 0 },
   late: { client: 0, server: 0 },
-  leftOut: { client: false, server: false },
+  mayLackResponses: false,
 };
 export const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 export const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -45,11 +45,8 @@ export interface TcpFacts {
   readonly repeated: Record<End, number>;
   /** Segments of each end that came late: others had overtaken them. */
   readonly late: Record<End, number>;
-  /**
-   * Whether packets of each end may be missing: they were left out, which is known for certain once the connection ends;
-   * or they came before the first one captured, or were only acknowledged, which is known of the client's at once.
-   */
-  readonly leftOut: Record<End, boolean>;
+  /** Whether packets of the server may have been left out, which is known for certain once the connection ends. */
+  mayLackResponses: boolean;
 }
 
 /** A connection was opened, or its first packet in the file was found. */

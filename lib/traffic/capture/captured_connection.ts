@@ -56,6 +56,8 @@ export class CapturedConnection {
   /** What both sides sent, until the connection has ended; after a reset, longer. */
   #halves: readonly [Half, Half] | undefined;
   #client: Side | undefined;
+  /** Whether requests may have come before the first packet captured, or were only acknowledged. */
+  #mayLackRequests = false;
   #hasOctets = false;
   #ended = false;
   #reset: Reset | undefined;
@@ -151,7 +153,7 @@ export class CapturedConnection {
     }
     this.#hasOctets ||= length > 0;
     // What is emitted now may answer octets that were acknowledged, but not captured.
-    if (length > 0 && other === this.#client) this.#tcp.leftOut.client ||= this.#half(other).flow.isBehind;
+    if (length > 0 && other === this.#client) this.#mayLackRequests ||= this.#half(other).flow.isBehind;
     flow.segment(isSyn ? sequence + 1 >>> 0 : sequence, payload, length, (flags & FIN) !== 0, packet);
     if (this.#client !== undefined) this.#countSegments(side, flow);
   }
@@ -217,8 +219,7 @@ export class CapturedConnection {
   #closeByReset(): void {
     const { packet } = this.#reset!;
     this.#endHalves(packet);
-    // The last events may have closed it.
-    if (!this.#ended) this.#closed(packet, "reset");
+    this.#closed(packet, "reset");
   }
 
   #countAfterReset(side: Side, { sequence, length, flags }: Segment): void {
@@ -226,8 +227,10 @@ export class CapturedConnection {
     this.afterReset += this.#half(side).flow.countNew(sequence, length);
   }
 
+  /** Closes the connection, unless the last events have. */
   #closed(packet: PacketFacts, reason: string): void {
-    this.#markLeftOut();
+    if (this.#ended) return;
+    this.#markResponses();
     for (const side of SIDES) this.#countSegments(side, this.#half(side).flow);
     this.#emit(packet, { kind: "closed", reason });
     this.#ended = true;
@@ -237,17 +240,19 @@ export class CapturedConnection {
     for (const { segment } of this.#takeHeld()) this.#countAfterReset(this.#sideOf(segment.from), segment);
   }
 
-  #markLeftOut(): void {
-    for (const side of SIDES) {
-      const isLeftOut = this.context.isLeftOut(this.sides[side], this.sides[otherSide(side)]);
-      this.#tcp.leftOut[this.#endOf(side)] ||= isLeftOut;
-    }
+  #markResponses(): void {
+    this.#tcp.mayLackResponses = this.#isLeftOut(otherSide(this.#client!));
+  }
+
+  /** Whether packets of a side may have been left out so far. */
+  #isLeftOut(side: Side): boolean {
+    return this.context.isLeftOut(this.sides[side], this.sides[otherSide(side)]);
   }
 
   #endHalves(packet: PacketFacts): void {
     for (const { flow } of this.#halves!) flow.end(packet);
     this.#open(packet);
-    this.#markLeftOut();
+    this.#markResponses();
     // The events above may have closed it.
     for (const side of SIDES) this.#skipped(side, this.#halves?.[side].search?.giveUp(), packet);
   }
@@ -299,11 +304,11 @@ export class CapturedConnection {
       this.#skipped(side, half.search.skipped, packet);
       half.search = undefined;
     }
-    this.#markLeftOut();
+    this.#markResponses();
+    const mayLackRequests = this.#mayLackRequests || this.#isLeftOut(this.#client!);
     for (const { bytes: octets, packet: from } of found?.pieces ?? [{ bytes, packet }]) {
       const [, call, first = "0"] = CALL.exec(from.comment ?? "") ?? [];
       half.hasNews = true;
-      const mayLackRequests = this.#tcp.leftOut.client;
       const origin = { packet: from.number, mayLackRequests, ...call && { call, continues: first !== "0" } };
       this.#emit(from, { kind: side === this.#client ? "read" : "write", bytes: octets }, origin);
     }
@@ -344,8 +349,7 @@ export class CapturedConnection {
     this.#client = client ?? (addresses[0].port < addresses[1].port ? 1 : 0);
     for (const side of SIDES) this.#countSegments(side, this.#half(side).flow);
     const [local, remote] = this.#client === 1 ? addresses : addresses.toReversed();
-    // A request may have come before.
-    this.#tcp.leftOut.client ||= !startCaptured;
+    this.#mayLackRequests = !startCaptured;
     const comment = startCaptured ? packet.comment ?? "" : "";
     this.#emit(packet, {
       ...{ kind: "opened", local, remote, secure: ENCRYPTED.test(comment), startCaptured, tcp: this.#tcp },
@@ -388,6 +392,6 @@ function newFacts(): TcpFacts {
     mss: {},
     repeated: { client: 0, server: 0 },
     late: { client: 0, server: 0 },
-    leftOut: { client: false, server: false },
+    mayLackResponses: false,
   };
 }

@@ -109,7 +109,7 @@ export class CapturedExchanges {
     this.#explainer.end();
     this.#collect();
     const broken = this.#explainer.pairing.message("response");
-    const isUnknown = this.#missingIn.has("response") || this.tcp.leftOut.server;
+    const isUnknown = this.#missingIn.has("response") || this.tcp.mayLackResponses;
     for (const part of this.#parts) {
       const { exchange } = part;
       if (exchange === undefined || exchange.over || exchange.responses.length > 0) continue;
@@ -286,4 +286,4 @@ export class CapturedExchanges {
   }
 }
 
-const NO_FACTS: Pick<TcpFacts, "leftOut" | "mss"> = { leftOut: { client: false, server: false }, mss: {} };
+const NO_FACTS: Pick<TcpFacts, "mayLackResponses" | "mss"> = { mayLackResponses: false, mss: {} };

@@ -84,7 +84,10 @@ export abstract class PacketFile {
     const data = this.#rest.view();
     const view = new DataView(data.buffer, data.byteOffset, data.length);
     let at = 0;
-    for (let length; (length = this.block(data, view, at)) > 0; at += length) this.#position += length;
+    for (let length = this.block(data, view, at); length > 0; length = this.block(data, view, at)) {
+      this.#position += length;
+      at += length;
+    }
     this.#rest.bytes.copyWithin(0, at, data.length);
     this.#rest.length = Math.max(0, data.length - at);
     this.#skipped += Math.max(0, at - data.length) - skipped;

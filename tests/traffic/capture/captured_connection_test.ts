@@ -179,7 +179,7 @@ Deno.test("what TCP did is known: the handshake, its round trip, the MSS, what w
     mss: { client: 65_495, server: 65_495 },
     repeated: { client: 2, server: 0 },
     late: { client: 1, server: 0 },
-    leftOut: { client: false, server: false },
+    mayLackResponses: false,
   });
   const again = readCapture(capture([SYN_SENT, ...handshake()])).events[0];
   assert(again.kind === "opened");
@@ -200,4 +200,21 @@ Deno.test("what was sent again before it is known who the client is counts for i
     assert(opened.kind === "opened");
     assert.deepEqual(opened.tcp.repeated, repeated);
   }
+});
+
+Deno.test("what was sent again still counts once a connection ends with its last FIN, behind a gap, at a new one", () => {
+  const behindGap = { ...CLIENT_FIN, sequence: AFTER.client + 5 };
+  const serverFin = { ...SERVER_FIN, acknowledged: AFTER.client };
+  const segments = [...handshake(), REQUEST, REQUEST, RESPONSE, behindGap, serverFin, ...handshake(100_000)];
+  const { events } = readCapture(capture(segments));
+  const [opened] = events;
+  assert(opened.kind === "opened");
+  assert.deepEqual(opened.tcp.repeated, { client: 1, server: 0 });
+  assert.deepEqual(inShort(events).slice(3), [
+    "1 FIN server",
+    "1 5 of the client not captured",
+    "1 FIN client",
+    "1 closed by the server",
+    OPENED.replace("1", "2"),
+  ]);
 });

@@ -12,7 +12,7 @@ import type { TcpFacts } from "../../../lib/traffic/capture/reader.ts";
 const NONE = { client: 0, server: 0 };
 const FACTS: TcpFacts = {
   ...{ handshake: [1, 2, 4], roundTrip: 23_000, mss: { client: 1460, server: 1400 }, repeated: NONE, late: NONE },
-  leftOut: { client: false, server: false },
+  mayLackResponses: false,
 };
 
 Deno.test("a connection's handshake, round trip and MSS", () => {
