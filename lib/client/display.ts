@@ -1,7 +1,7 @@
 /** Shows the selected parts of requests and responses to a user. */
 
 import { Buffer } from "node:buffer";
-import { octetString } from "../bytes.ts";
+import { octetString, withRule } from "../bytes.ts";
 import type { ClientEvent } from "../client.ts";
 import type { ContentView } from "../content.ts";
 import { acceptedIn, LF } from "../http_message.ts";
@@ -71,7 +71,7 @@ export class Display {
           await this.#showHead(event.trailers.lines);
         }
     }
-    for (const { text, rule } of acceptedIn(event)) accepted?.(`${text} (${rule})`);
+    for (const { text, rule } of acceptedIn(event)) accepted?.(withRule(text, rule));
   }
 
   /** Shows the rest of the content, of which some may be held: at its end, or when no more of it comes. */

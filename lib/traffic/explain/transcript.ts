@@ -151,7 +151,7 @@ export class Transcript {
     const cuts = [...new Set([0, ...starts]), bytes.length];
     for (let i = 1; i < cuts.length; i++) this.#line({ ...event, bytes: bytes.subarray(cuts[i - 1], cuts[i]) }, "<");
     for (const { text, rule } of this.#accepted.splice(0)) {
-      for (const line of sentence("=>", `${text} (${rule})`, this.#width)) this.#write(line);
+      for (const line of sentence("=>", withRule(text, rule), this.#width)) this.#write(line);
     }
     const { error } = pairing.message("response") ?? {};
     if (error === undefined || !this.#result.valid) return;
