@@ -46,13 +46,9 @@ export class Incoming {
 
   /** Receives octets, which must stay unchanged until {@linkcode next} returns "more"; `null` is the end of input. */
   receive(bytes: Uint8Array, count: number | null): void {
-    if (count === null) {
-      this.#hasEnded = true;
-      this.#decoder?.close();
-    } else {
-      this.#decoder ??= this.context.decoders.take();
-      this.#decoder.receive(bytes, count);
-    }
+    if (count !== null) return (this.#decoder ??= this.context.decoders.take()).receive(bytes, count);
+    this.#hasEnded = true;
+    this.#decoder?.close();
   }
 
   /** Decodes until a request is complete. Throws an {@linkcode HttpError} if it is broken, too long, or refused. */

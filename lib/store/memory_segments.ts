@@ -67,25 +67,21 @@ export class Segment {
   /** Creates an empty segment, or a copy, which has the same id. */
   constructor(readonly id: number, private readonly snapshots: Snapshots, from?: Segment) {
     this.epoch = snapshots.newest;
-    if (from === undefined) {
-      // Memory that is not written to is not used.
-      this.#bytes = ownPages(SEGMENT_BYTES);
-      this.#bytesEpoch = this.epoch;
-      this.#offsets = new Uint32Array(SEGMENT_ROWS);
-      this.#lengths = new Uint32Array(SEGMENT_ROWS);
-      this.#versions = new Float64Array(SEGMENT_ROWS);
-      return;
-    }
+    // Memory that is not written to is not used.
+    this.#bytes = from === undefined ? ownPages(SEGMENT_BYTES) : from.#bytes;
+    this.#bytesEpoch = from === undefined ? this.epoch : from.#bytesEpoch;
+    this.#offsets = from === undefined ? new Uint32Array(SEGMENT_ROWS) : from.#offsets.slice();
+    this.#lengths = from === undefined ? new Uint32Array(SEGMENT_ROWS) : from.#lengths.slice();
+    this.#versions = from === undefined ? new Float64Array(SEGMENT_ROWS) : from.#versions.slice();
+    if (from !== undefined) this.#share(from);
+  }
+
+  #share(from: Segment): void {
     this.rows = from.rows;
     this.live = from.live;
-    this.#bytes = from.#bytes;
-    this.#bytesEpoch = from.#bytesEpoch;
     this.#used = from.#used;
     this.#dead = from.#dead;
     this.#large = from.#large && new Map(from.#large);
-    this.#offsets = from.#offsets.slice();
-    this.#lengths = from.#lengths.slice();
-    this.#versions = from.#versions.slice();
   }
 
   /** Creates a copy that replaces this segment and may be changed; both share the bytes written so far. */
