@@ -25,7 +25,8 @@ const FLAGS = [
   }`,
   "--remote-debugging-port=0",
 ];
-const NAMES = ["chromium", "chromium-browser", "google-chrome"];
+/** The one without windows first: it starts in a tenth of the time. */
+const NAMES = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"];
 
 /** The browser's program; `undefined` where there is none. With CI=true, that is a failure. */
 export function findChromium(): string | undefined {
