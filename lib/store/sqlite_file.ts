@@ -91,8 +91,9 @@ export async function lockFile(file: string): Promise<FileLock> {
   try {
     const opened = await Deno.open(`${file}-lock`, { create: true, write: true });
     lock = opened;
-    // Closing it does not release it while a process that is being started holds a copy of every descriptor.
-    const close = () => opened.unlock().finally(() => opened.close());
+    // Closing it does not release it while a process that is being started holds a copy of every descriptor. Where
+    // unlocking fails, as it may on Windows, closing is enough.
+    const close = () => opened.unlock().catch(() => {}).finally(() => opened.close());
     // Some file systems cannot lock, and on Windows a folder can be opened, but not locked.
     if (await lock.tryLock(true)) return { close };
   } catch (error) {

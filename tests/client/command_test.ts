@@ -239,7 +239,7 @@ for (const [line, shown, table = PLAIN] of commands) {
   Deno.test(`the command ${JSON.stringify(line)}`, () => {
     let result: string;
     try {
-      result = showCommand(parseCommand(splitLine(line), table), table);
+      result = showCommand(parseCommand(splitLine(line, false), table), table);
     } catch (error) {
       if (!(error instanceof WrongInput)) throw error;
       result = `wrong: ${error.message}${error.command === undefined ? "" : `: ${error.command}`}`;
@@ -277,7 +277,7 @@ Deno.test("words of a shell keep their quotes and most backslashes", () => {
 Deno.test("the user's fields replace defaults, and empty ones are not sent", () => {
   const defaults = [["Host", "h"], ["Accept", "*/*"], ["User-Agent", "u"]] as const;
   const request = (line: string) => {
-    const command = parseCommand(splitLine(line), PLAIN);
+    const command = parseCommand(splitLine(line, false), PLAIN);
     assert(command.kind === "request");
     return show(requestOf(command.order, [defaults], PLAIN).request).replace(/ \{.*/, "");
   };
@@ -296,7 +296,7 @@ Deno.test("the user's fields replace defaults, and empty ones are not sent", () 
 Deno.test("items take the place of kept fields, and those of defaults, also for what the content is", () => {
   const defaults: AskedField[] = [["Host", "h"], ["Accept", "*/*"]];
   const request = (line: string, ...kept: AskedField[]) => {
-    const command = parseCommand(splitLine(line), PLAIN);
+    const command = parseCommand(splitLine(line, false), PLAIN);
     assert(command.kind === "request");
     return showOrder(command.order, PLAIN, [kept, defaults]);
   };
@@ -318,7 +318,7 @@ Deno.test("items take the place of kept fields, and those of defaults, also for 
 
 Deno.test("a form with files is sent in parts; kim@example.com is a file there only", () => {
   const request = (line: string) => {
-    const command = parseCommand(splitLine(line), PLAIN);
+    const command = parseCommand(splitLine(line, false), PLAIN);
     assert(command.kind === "request");
     return showOrder(command.order, PLAIN);
   };

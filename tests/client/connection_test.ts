@@ -115,7 +115,9 @@ const resets: [answer: string, expected: RegExp][] = [
   ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", /^The connection broke in the middle of the response: RST$/],
 ];
 for (const [answer, expected] of resets) {
-  Deno.test(`a connection that is reset after ${answer.length} octets of a response`, async () => {
+  const name = `a connection that is reset after ${answer.length} octets of a response`;
+  // On Windows `resetAndDestroy` sends FIN.
+  Deno.test(name, { ignore: Deno.build.os === "windows" }, async () => {
     const accepted = Promise.withResolvers<Socket>();
     const listener = createServer(accepted.resolve).listen(0, "127.0.0.1");
     await once(listener, "listening");

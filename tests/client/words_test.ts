@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { endOfJson, shellWord, splitLine } from "../../lib/client/words.ts";
 
-const texts = (line: string) => splitLine(line).map(({ text }) => text);
+const texts = (line: string) => splitLine(line, false).map(({ text }) => text);
 
 Deno.test("a line is split at blanks, except in quotes or after a backslash", () => {
   assert.deepEqual(texts("  a  b\tc "), ["a", "b", "c"]);

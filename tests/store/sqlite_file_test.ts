@@ -158,6 +158,18 @@ Deno.test("a lock is given back even while another process holds a copy of its d
   await lock.close();
 });
 
+Deno.test("a lock that cannot be unlocked is given back by closing it", async () => {
+  using folder = new TempFolder();
+  const { unlock } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.unlock = () => Promise.reject(new Error("Lock violation. (os error 33)"));
+  try {
+    await (await lockFile(folder.file())).close();
+    await (await lockFile(folder.file())).close();
+  } finally {
+    Deno.FsFile.prototype.unlock = unlock;
+  }
+});
+
 Deno.test("a file's path is the same whether it exists or not, and whatever leads to it", async () => {
   using folder = new TempFolder();
   const file = folder.file();
