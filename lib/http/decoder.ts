@@ -16,17 +16,8 @@ import { MORE, scanLineEnd } from "./scan.ts";
 import { parseTarget, StartLine } from "./start_line.ts";
 import type { MessageLimits } from "../limits.ts";
 
-type Phase =
-  | "start" // a start line, after at most one empty line
-  | "head" // the field lines of a head whose start line was read
-  | "content" // content whose length is known
-  | "chunk-line" // a chunk's size
-  | "chunk" // its content
-  | "chunk-end" // the line end after it
-  | "trailers" // the trailer section
-  | "until-closed" // content that ends with the connection
-  | "end" // nothing; the event that ends the message comes next
-  | "closed"; // nothing more on this connection; further input is ignored
+/** Reads on: returns an event, or `undefined` if more octets are needed. */
+type Phase = () => HttpEvent | undefined;
 
 /** Octets of the buffer converted to text in one call; more if a head is larger. */
 const TEXT_BYTES = 2048;
@@ -44,7 +35,8 @@ export class Decoder {
   /** The lines before the chunks of the message, if it has chunks. */
   #chunkLine: ChunkLine | undefined;
 
-  #phase: Phase = "start";
+  /** The method that reads what comes next. They follow one another as the parts of a message do. */
+  #phase: Phase = this.#start;
   #failure: HttpError | undefined;
   #peerDone = false;
 
@@ -62,7 +54,7 @@ export class Decoder {
 
   #skippedEmptyLine = false;
   #persistent = true;
-  /** Octets of content, or of the current chunk, still to come. */
+  /** Octets of content, or of the current chunk, still to come; `Infinity` if the content ends with the connection. */
   #remaining = 0;
   #answeredMethod = "";
 
@@ -76,7 +68,7 @@ export class Decoder {
 
   /** Whether no octet of another message has been received. An empty line before the message does not count. */
   get idle(): boolean {
-    return this.#phase === "start" && this.#at === this.#end;
+    return this.#phase === this.#start && this.#at === this.#end;
   }
 
   /** Whether another connection can use this decoder. */
@@ -94,8 +86,12 @@ export class Decoder {
 
   /** The method of the request whose head is being decoded; empty until the method is complete. */
   get method(): string {
-    const inHead = this.#phase === "start" || this.#phase === "head";
-    return inHead && this.kind === "request" ? this.#octets(this.#at, this.#at + this.#startLine.firstEnd) : "";
+    const isInHead = this.#isInHead && this.kind === "request";
+    return isInHead ? this.#octets(this.#at, this.#at + this.#startLine.firstEnd) : "";
+  }
+
+  get #isInHead(): boolean {
+    return this.#phase === this.#start || this.#phase === this.#head;
   }
 
   /** The octets received but not decoded; after an error, from where decoding stopped. */
@@ -143,16 +139,10 @@ export class Decoder {
 
   /** Passes over lost content. Returns whether its length was known, so that decoding goes on. */
   skip(octets: number): boolean {
-    const isKnown = this.#phase === "content" || this.#phase === "chunk";
+    const isKnown = this.#phase === this.#content && this.#remaining < Infinity;
     if (!isKnown || this.#at < this.#end || octets > this.#remaining) return false;
     this.#pass(octets);
     return true;
-  }
-
-  /** Counts octets of content, or of a chunk, and leaves its phase after the last one. */
-  #pass(octets: number): void {
-    this.#remaining -= octets;
-    if (this.#remaining === 0) this.#phase = this.#phase === "content" ? "end" : "chunk-end";
   }
 
   /** Marks the end of input: the peer has closed its side. */
@@ -167,7 +157,7 @@ export class Decoder {
   next(): HttpEvent | undefined {
     if (this.#failure) throw this.#failure;
     try {
-      return this.#step() ?? (this.#peerDone ? this.#ended() : this.#keepLeftover());
+      return this.#phase() ?? (this.#peerDone ? this.#ended() : this.#keepLeftover());
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       // For a client, an invalid response is a 502 (RFC 9110 §15.6.3), whatever the status for a request would be.
@@ -176,29 +166,6 @@ export class Decoder {
       const offset = (error.offset ?? this.#at) - this.#messageStart;
       this.#failure = new HttpError(status, error.message, { fault, rule, seen, offset });
       throw this.#failure;
-    }
-  }
-
-  #step(): HttpEvent | undefined {
-    switch (this.#phase) {
-      case "start":
-        return this.#at < this.#end && this.#scanStartLine() ? this.#head() : undefined;
-      case "head":
-        return this.#head();
-      case "content":
-      case "chunk":
-      case "until-closed":
-        return this.#content();
-      case "chunk-end":
-      case "chunk-line":
-        return this.#nextChunk();
-      case "trailers":
-        return this.#trailers();
-      case "end":
-        return this.#finish(END);
-      case "closed":
-        this.#at = this.#end;
-        return CLOSED;
     }
   }
 
@@ -219,43 +186,37 @@ export class Decoder {
     this.#end = leftover.length;
   }
 
+  /** The input has ended in this phase. */
   #ended(): HttpEvent {
-    if (this.#phase === "until-closed") return this.#finish(END);
-    if (this.#phase === "start" && this.#at === this.#end) {
-      this.#phase = "closed";
+    if (this.#phase === this.#content && this.#remaining === Infinity) return this.#finish();
+    if (this.idle) {
+      this.#phase = this.#closed;
       return CLOSED;
     }
-    const inHead = this.#phase === "start" || this.#phase === "head";
     const more = this.#remaining === 1 ? "1 more octet was" : `${this.#remaining} more octets were`;
-    const missing = this.#phase === "content" ? `: ${more} announced` : "";
-    const detail = `The connection ended in the middle of the ${inHead ? "head" : "content"}${missing}`;
+    const missing = this.#phase === this.#content && this.#chunkLine === undefined ? `: ${more} announced` : "";
+    const detail = `The connection ended in the middle of the ${this.#isInHead ? "head" : "content"}${missing}`;
     throw wireError("cut-off", this.#end, detail);
   }
 
-  #finish(end: MessageEnd): MessageEnd {
-    this.#phase = this.#persistent ? "start" : "closed";
-    this.messageOctets = this.#at - this.#messageStart;
-    this.#messageStart = this.#at;
-    this.#skippedEmptyLine = false;
-    return end;
-  }
-
-  #scanStartLine(): boolean {
+  /** Reads a start line, after at most one empty line before a request (RFC 9112 §2.2). */
+  #start(): HttpEvent | undefined {
+    if (this.#at === this.#end) return undefined;
     if (this.kind === "request" && !this.#skippedEmptyLine && this.#buffer[this.#at] === CR) {
-      // One empty line before a request is allowed (RFC 9112 §2.2).
       const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "an empty line", "no-line-end");
-      if (lineEnd === MORE) return false;
+      if (lineEnd === MORE) return undefined;
       this.#at = lineEnd;
       this.#skippedEmptyLine = true;
     }
     const lineEnd = this.#startLine.scan(this.kind, this.#buffer, this.#at, this.#end);
-    if (lineEnd === MORE) return false;
+    if (lineEnd === MORE) return undefined;
     this.#section.reset(lineEnd - this.#at);
-    this.#phase = "head";
-    return true;
+    this.#phase = this.#head;
+    return this.#head();
   }
 
-  #head(): RequestHead | ResponseHead | undefined {
+  /** Reads the field lines after a start line, and what both say. */
+  #head(): HttpEvent | undefined {
     const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#headerLimits);
     if (end === MORE) return undefined;
     const text = this.#octets(this.#at, end);
@@ -296,50 +257,57 @@ export class Decoder {
 
   /** Enters the phase that reads the content; `undefined` means that it ends with the connection. */
   #expectContent(framing: Framing | undefined, fields: Fields): number | undefined {
-    if (framing === undefined) this.#phase = "until-closed";
-    else if (framing === "chunked") {
-      this.#phase = "chunk-line";
+    if (framing === "chunked") {
       this.#chunkLine = new ChunkLine(this.limits);
-    } else {
-      if (framing > this.limits.maxContentBytes) this.#refuseContent(this.#at + fields.valueOffset("content-length"));
-      this.#phase = framing === 0 ? "end" : "content";
-      this.#remaining = framing;
-      return framing;
+      this.#phase = this.#nextChunk;
+      return undefined;
     }
+    this.#chunkLine = undefined;
+    this.#remaining = framing ?? Infinity;
+    this.#phase = framing === 0 ? this.#finish : this.#content;
+    if (framing !== undefined && framing > this.limits.maxContentBytes) {
+      this.#refuseContent(this.#at + fields.valueOffset("content-length"));
+    }
+    return framing;
   }
 
+  /** Reads a piece of the content, or of a chunk of it. */
   #content(): HttpEvent | undefined {
-    const available = this.#end - this.#at;
-    if (available === 0) return undefined;
-    const length = this.#phase === "until-closed" ? available : Math.min(available, this.#remaining);
+    const length = Math.min(this.#end - this.#at, this.#remaining);
+    if (length === 0) return undefined;
     const bytes = this.#buffer.subarray(this.#at, this.#at + length);
     this.#at += length;
     this.#pass(length);
     return { kind: "content", bytes };
   }
 
-  /** Reads the line end after a chunk and the next chunk line, then content or trailers. */
+  /** Counts octets of content, or of a chunk, and leaves its phase after the last one. */
+  #pass(octets: number): void {
+    this.#remaining -= octets;
+    if (this.#remaining === 0) this.#phase = this.#chunkLine === undefined ? this.#finish : this.#chunkEnd;
+  }
+
+  /** Reads the line end after a chunk. */
+  #chunkEnd(): HttpEvent | undefined {
+    const before = "the chunk's content";
+    const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, before, "chunk-end", "chunk-bare-lf");
+    if (lineEnd === MORE) return undefined;
+    this.#at = lineEnd;
+    this.#phase = this.#nextChunk;
+    return this.#nextChunk();
+  }
+
+  /** Reads a chunk's size, then its content or, after the last one, the trailers. */
   #nextChunk(): HttpEvent | undefined {
-    if (this.#phase === "chunk-end") {
-      const before = "the chunk's content";
-      const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, before, "chunk-end", "chunk-bare-lf");
-      if (lineEnd === MORE) return undefined;
-      this.#at = lineEnd;
-      this.#phase = "chunk-line";
-    }
     const chunk = this.#chunkLine!;
     const lineEnd = chunk.scan(this.#buffer, this.#at, this.#end);
     if (lineEnd === MORE) return undefined;
-    this.#remaining = chunk.size;
     if (chunk.total > this.limits.maxContentBytes) this.#refuseContent(this.#at);
     this.#at = lineEnd;
-    if (this.#remaining > 0) {
-      this.#phase = "chunk";
-      return this.#content();
-    }
-    this.#phase = "trailers";
-    this.#section.reset(0);
-    return this.#trailers();
+    this.#remaining = chunk.size;
+    this.#phase = chunk.size > 0 ? this.#content : this.#trailers;
+    if (chunk.size === 0) this.#section.reset(0);
+    return this.#phase();
   }
 
   #trailers(): HttpEvent | undefined {
@@ -348,7 +316,22 @@ export class Decoder {
     const trailers = this.#section.isEmpty ? Fields.EMPTY : this.#section.fields(this.#octets(this.#at, end));
     refuseForbiddenTrailers(trailers, this.#at);
     this.#at = end;
-    return this.#finish({ kind: "end", trailers });
+    return this.#finish(trailers);
+  }
+
+  /** Ends the message. */
+  #finish(trailers?: Fields): MessageEnd {
+    this.#phase = this.#persistent ? this.#start : this.#closed;
+    this.messageOctets = this.#at - this.#messageStart;
+    this.#messageStart = this.#at;
+    this.#skippedEmptyLine = false;
+    return trailers === undefined ? END : { kind: "end", trailers };
+  }
+
+  /** Ignores all that comes: nothing more is read on this connection. */
+  #closed(): ConnectionEnd {
+    this.#at = this.#end;
+    return CLOSED;
   }
 
   #octets(start: number, end: number): string {
