@@ -104,12 +104,12 @@ export class Encoder {
     const start = this.#buffer.length;
     try {
       const { status, contentType, content, fields } = response;
-      const streams = isStream(content);
+      const length = isStream(content) ? undefined : byteLength(content ?? "");
       const contentless = isContentless(status);
       this.#buffer.append(statusLines[status] ??= statusLine(status));
       if (contentType !== undefined) this.#buffer.append(typeLines.get(contentType) ?? typeLine(contentType));
       if (!contentless) {
-        if (!streams) this.#contentLength(content === undefined ? 0 : byteLength(content));
+        if (length !== undefined) this.#contentLength(length);
         else if (context.minor === 1) this.#buffer.append(CHUNKED);
       }
       if (context.close) this.#buffer.append(CLOSE);
@@ -119,8 +119,9 @@ export class Encoder {
       if (fields !== undefined) this.#fieldLines(fields);
       this.#octets("\r\n");
       if (contentless || content === undefined || context.method === "HEAD") return false;
-      if (!streams) this.content(content);
-      return streams;
+      if (isStream(content)) return true;
+      this.content(content, length);
+      return false;
     } catch (error) {
       // Removes the incomplete head: the messages before it are sent.
       this.#buffer.length = start;
@@ -128,9 +129,9 @@ export class Encoder {
     }
   }
 
-  /** Encodes content as it is. */
-  content(piece: string | Uint8Array): void {
-    if (typeof piece === "string") this.#buffer.appendText(piece, byteLength(piece));
+  /** Encodes content as it is, of a length in octets. */
+  content(piece: string | Uint8Array, length: number = byteLength(piece)): void {
+    if (typeof piece === "string") this.#buffer.appendText(piece, length);
     else this.#buffer.append(piece);
   }
 
@@ -138,9 +139,8 @@ export class Encoder {
   chunk(piece: string | Uint8Array): void {
     const length = byteLength(piece);
     if (length === 0) return;
-    this.#octets(length.toString(16));
-    this.#octets("\r\n");
-    this.content(piece);
+    this.#octets(`${length.toString(16)}\r\n`);
+    this.content(piece, length);
     this.#octets("\r\n");
   }
 
