@@ -6,10 +6,10 @@ import type { Direction } from "../../exchange.ts";
 import { PAGE_HISTORY_BYTES } from "../../limits.ts";
 import { painterFor } from "../../terminal.ts";
 import type { End, Octets } from "../../traffic.ts";
+import { FollowedTable } from "../page/followed_table.js";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
 import { type CaptureEvent, type OpenedInCapture, serverOf } from "../capture/reader.ts";
 import { History, OVERHEAD_CHARACTERS, weightOf } from "./history.ts";
-import { ShownTable } from "./shown_table.ts";
 import { Messages, type PageEvent } from "./page_events.ts";
 
 /** An event that is kept until the file has ended. */
@@ -35,7 +35,7 @@ export class RecordedTraffic {
   /** It is empty until the file has ended. */
   readonly history: History = new History(Infinity, Infinity);
   /** There is no table in a capture. */
-  readonly base: ShownTable = new ShownTable();
+  readonly base: FollowedTable = new FollowedTable();
   /** The number of events that are not kept. */
   missing = 0;
   /** The end that was recorded by this program; `undefined` for packets that were taken somewhere between the ends. */

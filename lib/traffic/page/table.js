@@ -1,10 +1,11 @@
 /**
  * The table as it was at the current event, with what that event changed.
  *
- * @import { Cells, PageEvent, Table } from "./state.js"
+ * @import { Cells, PageEvent } from "./state.js"
  */
 
-import { applyRows, copyOf, emptyTable, state } from "./state.js";
+import { FollowedTable } from "./followed_table.js";
+import { state } from "./state.js";
 import { counted, element, part, replaceSome, shift, visible } from "./text.js";
 
 /** So many characters may need more than three lines. */
@@ -45,7 +46,7 @@ export function drawTable(event, place) {
   if (from === drawn) return;
   drawn = from;
   const table = current === 0 ? latest : tableBefore(at + 1);
-  const before = marking?.rows === undefined ? emptyTable() : tableBefore(marking.number);
+  const before = marking?.rows === undefined ? new FollowedTable() : tableBefore(marking.number);
   part("table-title").textContent = current === 0 ? "table now" : `table after event ${place}`;
   part("table-size").textContent = counted(table.total, "row");
   part("table-note").textContent = state.keeps === 0
@@ -64,16 +65,16 @@ export function drawTable(event, place) {
 
   /** @param {number} number */
   function tableBefore(number) {
-    const table = copyOf(base);
+    const table = base.copy();
     for (const one of events) {
       if (one.number >= number) break;
-      applyRows(table, one);
+      table.follow(one);
     }
     return table;
   }
 }
 
-/** @param {Table} table @param {Table} before @param {Map<string, Cells | null>} changes */
+/** @param {FollowedTable} table @param {FollowedTable} before @param {Map<string, Cells | null>} changes */
 function drawRows(table, before, changes) {
   // Of a large table only the number shows whether a row that was not shown is new.
   const isMore = !table.large || table.total > before.total;
