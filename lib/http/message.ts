@@ -160,10 +160,7 @@ export function acceptedIn(event: RequestHead | ResponseHead | MessageEnd): Acce
     accepted.push({ text: "accepted, though a space is missing after the status code", rule: "RFC 9112 §4" });
   }
   if ((event.kind === "end" ? event.trailers : event.fields).folded) {
-    accepted.push({
-      text: "accepted, though a field is folded over several lines",
-      rule: "RFC 9112 §5.2",
-    });
+    accepted.push({ text: "accepted, though a field is folded over several lines", rule: "RFC 9112 §5.2" });
   }
   return accepted;
 }
