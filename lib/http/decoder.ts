@@ -8,7 +8,7 @@
 import { NO_BYTES, octetString } from "../bytes.ts";
 import { ChunkLine } from "./chunk_line.ts";
 import { HttpError, isContentless, isInterim, leavesHttp, wireError } from "./error.ts";
-import { Fields, FieldSection, type SectionLimits } from "./fields.ts";
+import { Fields, FieldSection } from "./fields.ts";
 import { CR } from "./grammar.ts";
 import type { ConnectionEnd, HttpEvent, MessageEnd, MessageKind, RequestHead, ResponseHead } from "./message.ts";
 import { type Framing, readFraming, readHost, readPersistence, refuseForbiddenTrailers } from "./framing.ts";
@@ -28,8 +28,6 @@ const CLOSED: ConnectionEnd = { kind: "closed" };
 export class Decoder {
   /** How many octets the last complete message had, with an empty line before it. */
   messageOctets = 0;
-  readonly #headerLimits: SectionLimits;
-  readonly #trailerLimits: SectionLimits;
   readonly #startLine: StartLine;
   readonly #section: FieldSection;
   /** The lines before the chunks of the message, if it has chunks. */
@@ -60,9 +58,7 @@ export class Decoder {
 
   /** Creates a decoder of requests or of responses, within `limits`. */
   constructor(private readonly kind: MessageKind, private readonly limits: MessageLimits) {
-    this.#headerLimits = { maxBytes: limits.maxHeadBytes, maxLines: limits.maxFieldLines, name: "header section" };
-    this.#trailerLimits = { ...this.#headerLimits, maxBytes: limits.maxTrailerBytes, name: "trailer section" };
-    this.#section = new FieldSection(kind === "response");
+    this.#section = new FieldSection(limits, kind === "response");
     this.#startLine = new StartLine(limits);
   }
 
@@ -217,7 +213,7 @@ export class Decoder {
 
   /** Reads the field lines after a start line, and what both say. */
   #head(): HttpEvent | undefined {
-    const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#headerLimits);
+    const end = this.#section.scan(this.#buffer, this.#at, this.#end);
     if (end === MORE) return undefined;
     const text = this.#octets(this.#at, end);
     const fields = this.#section.fields(text);
@@ -306,12 +302,12 @@ export class Decoder {
     this.#at = lineEnd;
     this.#remaining = chunk.size;
     this.#phase = chunk.size > 0 ? this.#content : this.#trailers;
-    if (chunk.size === 0) this.#section.reset(0);
+    if (chunk.size === 0) this.#section.reset();
     return this.#phase();
   }
 
   #trailers(): HttpEvent | undefined {
-    const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#trailerLimits);
+    const end = this.#section.scan(this.#buffer, this.#at, this.#end);
     if (end === MORE) return undefined;
     const trailers = this.#section.isEmpty ? Fields.EMPTY : this.#section.fields(this.#octets(this.#at, end));
     refuseForbiddenTrailers(trailers, this.#at);
