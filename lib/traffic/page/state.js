@@ -140,16 +140,15 @@ function receiveConnection(event) {
     const addresses = { client: "", server: "", peer: "" };
     connection = { number, ...addresses, open: true, start, tapped: false, exchanges: new Map(), newest: 0 };
     connections.set(number, connection);
-    if (connections.size > 2 * MAX_CHIPS && connections.size % 64 === 0) {
+    if (connections.size % 64 === 0) {
       // Connections without events any more are forgotten with them.
       const kept = new Set(state.events.map(({ connection }) => connection));
       for (const number of connections.keys()) if (!kept.has(number)) connections.delete(number);
     }
   }
   if (event.client && event.server) {
-    connection.client = event.client;
-    connection.server = event.server + (event.secure ? " TLS" : "");
-    connection.peer = event.peer ?? "";
+    const server = event.server + (event.secure ? " TLS" : "");
+    Object.assign(connection, { client: event.client, server, peer: event.peer ?? "" });
   }
   if (event.end === "client" && state.recording === undefined && state.relay === undefined) connection.tapped = true;
   if (event.kind === "closed" && event.end === mainEnd()) connection.open = false;

@@ -49,13 +49,8 @@ export function drawTable(event, place) {
   const before = marking?.rows === undefined ? new FollowedTable() : tableBefore(marking.number);
   part("table-title").textContent = current === 0 ? "table now" : `table after event ${place}`;
   part("table-size").textContent = counted(table.total, "row");
-  part("table-note").textContent = state.keeps === 0
-    ? ""
-    : !followed
-    ? "not followed: too much at once, or not asked for yet"
-    : table.large
-    ? "the rows touched last"
-    : "";
+  const unfollowed = followed || state.keeps === 0 ? "" : "not followed: too much at once, or not asked for yet";
+  part("table-note").textContent = unfollowed || (table.large ? "the rows touched last" : "");
   if (isOpen !== (marking !== undefined)) {
     isOpen = marking !== undefined;
     isTurned = false;
@@ -93,7 +88,7 @@ function drawRows(table, before, changes) {
   const next = new Map();
   for (const [name, cells] of rows) {
     const known = before.rows.get(name) ?? undefined;
-    const mark = markOf(cells, changes.has(name) ? changes.get(name) : undefined, known !== undefined || !isMore);
+    const mark = markOf(cells, changes.get(name), known !== undefined || !isMore);
     const last = drawnRows.get(name);
     const isSame = last?.cells === cells && last.known === known && last.mark === mark && last.columns === columns;
     const node = isSame ? last.node : drawRow(name, names, { cells, known, mark });
