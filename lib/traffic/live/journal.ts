@@ -102,14 +102,13 @@ export class Journal {
     { connection, exchange }: { readonly connection: number; readonly exchange: number },
     { name, content, how }: { readonly name?: string; readonly content?: string | Uint8Array; readonly how: string },
   ): void => {
-    const wrote = how !== "read";
-    let rows: ShownRow[] | undefined;
-    if (this.#connections.has(connection)) {
-      rows = name === undefined ? rowsOf(content!) : [content === undefined ? [name, null] : rowOf(content)];
-    }
-    if (wrote && rows === undefined) this.#followed = false;
-    if (rows === undefined) return;
-    this.#reports.push({ connection, exchange, how, rows, isWhole: name === undefined && !wrote });
+    const isRead = how === "read";
+    const rowsIn = (): ShownRow[] | undefined =>
+      name === undefined ? rowsOf(content!) : [content === undefined ? [name, null] : rowOf(content)];
+    const rows = this.#connections.has(connection) ? rowsIn() : undefined;
+    if (rows !== undefined) {
+      this.#reports.push({ connection, exchange, how, rows, isWhole: name === undefined && isRead });
+    } else if (!isRead) this.#followed = false;
   };
 
   askTable(): Promise<void> {

@@ -17,7 +17,6 @@ interface KeptEvent {
   event: PageEvent;
   /** Its octets, as packets had them; empty if it has none. */
   readonly pieces: Uint8Array[];
-  weight: number;
 }
 
 interface Captured {
@@ -84,7 +83,7 @@ export class RecordedTraffic {
   #release(events: readonly KeptEvent[]): void {
     for (const one of events) {
       this.#kept.delete(one);
-      this.#weight -= one.weight;
+      this.#weight -= weightOfKept(one);
     }
   }
 
@@ -126,19 +125,16 @@ export class RecordedTraffic {
     const numbers = new Set(exchanges.map(({ number }) => number));
     const others = before.event.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
     const whole = { ...before.event, to, exchanges: [...others, ...exchanges] };
-    const added = bytes.length + weightOf(whole) - weightOf(before.event);
     // Without room its octets end here: what may still find room is no part of it.
-    if (this.#takeRoom(added)) {
+    if (this.#takeRoom(bytes.length + weightOf(whole) - weightOf(before.event))) {
       before.event = whole;
       before.pieces.push(bytes);
-      before.weight += added;
     } else captured.last[direction] = undefined;
   }
 
   #keep(shown: PageEvent, { events }: Captured, bytes?: Uint8Array): KeptEvent | undefined {
-    const weight = OVERHEAD_CHARACTERS + (bytes?.length ?? 0) + weightOf(shown);
-    if (!this.#takeRoom(weight, 1)) return undefined;
-    const kept = { event: shown, pieces: bytes === undefined ? [] : [bytes], weight };
+    const kept = { event: shown, pieces: bytes === undefined ? [] : [bytes] };
+    if (!this.#takeRoom(weightOfKept(kept), 1)) return undefined;
     this.#kept.add(kept);
     events.push(kept);
     return kept;
@@ -153,4 +149,8 @@ export class RecordedTraffic {
     this.#weight += weight;
     return true;
   }
+}
+
+function weightOfKept({ event, pieces }: KeptEvent): number {
+  return pieces.reduce((sum, { length }) => sum + length, OVERHEAD_CHARACTERS + weightOf(event));
 }
