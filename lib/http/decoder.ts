@@ -5,7 +5,7 @@
  * and a thrown {@linkcode HttpError}, after which it stays failed: the end of a broken message is unknown.
  */
 
-import { NO_BYTES, octetString } from "../bytes.ts";
+import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
 import { ChunkLine } from "./chunk_line.ts";
 import { HttpError, isContentless, isInterim, leavesHttp, wireError } from "./error.ts";
 import { Fields, FieldSection } from "./fields.ts";
@@ -38,12 +38,13 @@ export class Decoder {
   #failure: HttpError | undefined;
   #peerDone = false;
 
-  /** The octets received last, or a copy of them appended to the unread ones. */
+  /** The octets received last, or a copy of the unread ones. */
   #buffer: Uint8Array = NO_BYTES;
   /** Index of the first octet not consumed. */
   #at = 0;
   #end = 0;
-  #bufferIsOwn = false;
+  /** The copy: octets that are received later are appended to it. */
+  readonly #copy = new ByteBuffer(0);
   /** A part of the buffer as text, one character per octet. Pipelined heads are converted in one call. */
   #text = "";
   #textStart = 0;
@@ -75,7 +76,7 @@ export class Decoder {
   /** Releases the receive buffer. Call it only while {@linkcode idle}. */
   release(): void {
     this.#buffer = NO_BYTES;
-    this.#bufferIsOwn = false;
+    this.#copy.clear(0);
     this.#text = "";
     this.#messageStart = this.#at = this.#end = 0;
   }
@@ -117,20 +118,29 @@ export class Decoder {
 
   /** Receives the first `length` of the octets. They must stay unchanged until {@linkcode next} returns `undefined`. */
   receive(octets: Uint8Array, length: number = octets.length): void {
-    if (this.#at < this.#end) return this.#append(octets, length);
+    if (this.#at < this.#end) {
+      if (this.#at > 0 || this.#buffer !== this.#copy.bytes) this.#copyUnread();
+      this.#copy.append(length === octets.length ? octets : octets.subarray(0, length));
+      this.#buffer = this.#copy.bytes;
+      this.#end = this.#copy.length;
+      return;
+    }
     this.#messageStart -= this.#end;
     this.#buffer = octets;
-    this.#bufferIsOwn = false;
     this.#text = "";
     this.#at = 0;
     this.#end = length;
   }
 
-  #append(octets: Uint8Array, length: number): void {
-    const left = this.#end - this.#at;
-    if (!this.#bufferIsOwn || this.#end + length > this.#buffer.length) this.#moveLeftover(left + length);
-    this.#buffer.set(length === octets.length ? octets : octets.subarray(0, length), this.#end);
-    this.#end += length;
+  #copyUnread(): void {
+    const { unread } = this;
+    this.#copy.length = 0;
+    this.#copy.append(unread);
+    this.#buffer = this.#copy.bytes;
+    this.#text = "";
+    this.#messageStart -= this.#at;
+    this.#at = 0;
+    this.#end = this.#copy.length;
   }
 
   /** Passes over lost content. Returns whether its length was known, so that decoding goes on. */
@@ -153,7 +163,11 @@ export class Decoder {
   next(): HttpEvent | undefined {
     if (this.#failure) throw this.#failure;
     try {
-      return this.#phase() ?? (this.#peerDone ? this.#ended() : this.#keepLeftover());
+      const event = this.#phase();
+      if (event !== undefined) return event;
+      if (this.#peerDone) return this.#ended();
+      // The caller may change its octets after this call.
+      if (this.#at < this.#end && this.#buffer !== this.#copy.bytes) this.#copyUnread();
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       // For a client, an invalid response is a 502 (RFC 9110 §15.6.3), whatever the status for a request would be.
@@ -163,23 +177,6 @@ export class Decoder {
       this.#failure = new HttpError(status, error.message, { fault, rule, seen, offset });
       throw this.#failure;
     }
-  }
-
-  /** Copies the unread octets, because the caller may change its buffer after this call. */
-  #keepLeftover(): undefined {
-    if (this.#at < this.#end && !this.#bufferIsOwn) this.#moveLeftover(this.#end - this.#at);
-  }
-
-  /** Moves the unread octets into a buffer of twice `size` octets. */
-  #moveLeftover(size: number): void {
-    const leftover = this.#buffer.subarray(this.#at, this.#end);
-    this.#buffer = new Uint8Array(Math.max(512, 2 * size));
-    this.#buffer.set(leftover);
-    this.#text = "";
-    this.#bufferIsOwn = true;
-    this.#messageStart -= this.#at;
-    this.#at = 0;
-    this.#end = leftover.length;
   }
 
   /** The input has ended in this phase. */
@@ -321,6 +318,7 @@ export class Decoder {
     this.messageOctets = this.#at - this.#messageStart;
     this.#messageStart = this.#at;
     this.#skippedEmptyLine = false;
+    this.#startLine.firstEnd = 0;
     return trailers === undefined ? END : { kind: "end", trailers };
   }
 
