@@ -18,7 +18,6 @@ export const SEMICOLON = 0x3b;
 export const EQUALS = 0x3d;
 export const DQUOTE = 0x22;
 export const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
 
 /** Whether an octet is in a class. */
 type OctetClass = (octet: number) => boolean;
@@ -109,24 +108,14 @@ export function isAuthority(text: string): boolean {
   return literal !== undefined && URL.canParse(`http://${literal}`);
 }
 
-/** The members of a `#element` list without empty ones (RFC 9110 §5.6.1); commas in quoted strings divide none. */
+/** A member of a list with what is around it: commas in quoted strings divide none, even without the last quote. */
+const LIST_MEMBER = /(?:[^",]|"(?:[^"\\]|\\(?:.|$))*(?:"|$))+/gs;
+
+/** The members of a `#element` list without empty ones (RFC 9110 §5.6.1). */
 export function listMembers(value: string): string[] {
-  const members: string[] = [];
-  let start = 0;
-  let quoted = false;
-  for (let i = 0; i <= value.length; i++) {
-    const code = i < value.length ? value.charCodeAt(i) : COMMA;
-    if (quoted && i < value.length) {
-      if (code === BACKSLASH) i++;
-      else if (code === DQUOTE) quoted = false;
-    } else if (code === DQUOTE) quoted = true;
-    else if (code === COMMA) {
-      const member = trimBlanks(value.slice(start, i));
-      if (member !== "") members.push(member);
-      start = i + 1;
-    }
-  }
-  return members;
+  // Most lists have one member, which needs no regular expression.
+  const members = value.includes(",") ? value.match(LIST_MEMBER) ?? [] : [value];
+  return members.map(trimBlanks).filter((member) => member !== "");
 }
 
 /** Whether the field frames the message (RFC 9112 §6). Only the encoder sets such fields. */
