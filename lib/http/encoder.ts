@@ -29,7 +29,8 @@ const CONTENT_LENGTH = UTF8.encode("Content-Length: ");
 
 const statusLines: (Uint8Array | undefined)[] = new Array(STATUS_END).fill(undefined);
 /** Encoded lines by value: a service has few media types, and a date lasts for a second. */
-const fieldLines = { "Content-Type": new Map<string, Uint8Array>(), "Date": new Map<string, Uint8Array>() };
+const typeLines = new Map<string, Uint8Array>();
+const dateLines = new Map<string, Uint8Array>();
 
 /** `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4), in this program's version. */
 function statusLine(status: number): Uint8Array {
@@ -39,10 +40,7 @@ function statusLine(status: number): Uint8Array {
   return UTF8.encode(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`);
 }
 
-function fieldLine(name: keyof typeof fieldLines, value: string): Uint8Array {
-  const lines = fieldLines[name];
-  const known = lines.get(value);
-  if (known !== undefined) return known;
+function keepLine(lines: Map<string, Uint8Array>, name: string, value: string): Uint8Array {
   if (lines.size === MAX_KEPT_LINES) lines.clear();
   const line = UTF8.encode(`${name}: ${checkedValue(value)}\r\n`);
   lines.set(value, line);
@@ -105,14 +103,16 @@ export class Encoder {
       const length = isStream(content) ? undefined : byteLength(content ?? "");
       const contentless = isContentless(status);
       this.#buffer.append(statusLines[status] ??= statusLine(status));
-      if (contentType !== undefined) this.#buffer.append(fieldLine("Content-Type", contentType));
+      if (contentType !== undefined) {
+        this.#buffer.append(typeLines.get(contentType) ?? keepLine(typeLines, "Content-Type", contentType));
+      }
       if (!contentless) {
         if (length !== undefined) this.#contentLength(length);
         else if (context.minor === 1) this.#octets("Transfer-Encoding: chunked\r\n");
       }
       if (context.close) this.#octets("Connection: close\r\n");
       else if (context.minor === 0) this.#octets("Connection: keep-alive\r\n");
-      this.#buffer.append(fieldLine("Date", context.date));
+      this.#buffer.append(dateLines.get(context.date) ?? keepLine(dateLines, "Date", context.date));
       if (response.etag !== undefined) this.#etag(response.etag);
       if (fields !== undefined) this.#fieldLines(fields);
       this.#octets("\r\n");
