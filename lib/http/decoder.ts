@@ -5,10 +5,10 @@
  * and a thrown {@linkcode HttpError}, after which it stays failed: the end of a broken message is unknown.
  */
 
-import { NO_BYTES, octetString } from "../bytes.ts";
+import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
 import { ChunkLine } from "./chunk_line.ts";
 import { HttpError, isContentless, isInterim, leavesHttp, wireError } from "./error.ts";
-import { Fields, FieldSection, type SectionLimits } from "./fields.ts";
+import { Fields, FieldSection } from "./fields.ts";
 import { CR } from "./grammar.ts";
 import type { ConnectionEnd, HttpEvent, MessageEnd, MessageKind, RequestHead, ResponseHead } from "./message.ts";
 import { type Framing, readFraming, readHost, readPersistence, refuseForbiddenTrailers } from "./framing.ts";
@@ -16,17 +16,8 @@ import { MORE, scanLineEnd } from "./scan.ts";
 import { parseTarget, StartLine } from "./start_line.ts";
 import type { MessageLimits } from "../limits.ts";
 
-type Phase =
-  | "start" // a start line, after at most one empty line
-  | "head" // the field lines of a head whose start line was read
-  | "content" // content whose length is known
-  | "chunk-line" // a chunk's size
-  | "chunk" // its content
-  | "chunk-end" // the line end after it
-  | "trailers" // the trailer section
-  | "until-closed" // content that ends with the connection
-  | "end" // nothing; the event that ends the message comes next
-  | "closed"; // nothing more on this connection; further input is ignored
+/** Reads on: returns an event, or `undefined` if more octets are needed. */
+type Phase = () => HttpEvent | undefined;
 
 /** Octets of the buffer converted to text in one call; more if a head is larger. */
 const TEXT_BYTES = 2048;
@@ -37,23 +28,23 @@ const CLOSED: ConnectionEnd = { kind: "closed" };
 export class Decoder {
   /** How many octets the last complete message had, with an empty line before it. */
   messageOctets = 0;
-  readonly #headerLimits: SectionLimits;
-  readonly #trailerLimits: SectionLimits;
   readonly #startLine: StartLine;
   readonly #section: FieldSection;
   /** The lines before the chunks of the message, if it has chunks. */
   #chunkLine: ChunkLine | undefined;
 
-  #phase: Phase = "start";
+  /** The method that reads what comes next. They follow one another as the parts of a message do. */
+  #phase: Phase = this.#start;
   #failure: HttpError | undefined;
   #peerDone = false;
 
-  /** The octets received last, or a copy of them appended to the unread ones. */
+  /** The octets received last, or a copy of the unread ones. */
   #buffer: Uint8Array = NO_BYTES;
   /** Index of the first octet not consumed. */
   #at = 0;
   #end = 0;
-  #bufferIsOwn = false;
+  /** The copy: octets that are received later are appended to it. */
+  readonly #copy = new ByteBuffer(0);
   /** A part of the buffer as text, one character per octet. Pipelined heads are converted in one call. */
   #text = "";
   #textStart = 0;
@@ -62,21 +53,19 @@ export class Decoder {
 
   #skippedEmptyLine = false;
   #persistent = true;
-  /** Octets of content, or of the current chunk, still to come. */
+  /** Octets of content, or of the current chunk, still to come; `Infinity` if the content ends with the connection. */
   #remaining = 0;
   #answeredMethod = "";
 
   /** Creates a decoder of requests or of responses, within `limits`. */
   constructor(private readonly kind: MessageKind, private readonly limits: MessageLimits) {
-    this.#headerLimits = { maxBytes: limits.maxHeadBytes, maxLines: limits.maxFieldLines, name: "header section" };
-    this.#trailerLimits = { ...this.#headerLimits, maxBytes: limits.maxTrailerBytes, name: "trailer section" };
-    this.#section = new FieldSection(kind === "response");
+    this.#section = new FieldSection(limits, kind === "response");
     this.#startLine = new StartLine(limits);
   }
 
   /** Whether no octet of another message has been received. An empty line before the message does not count. */
   get idle(): boolean {
-    return this.#phase === "start" && this.#at === this.#end;
+    return this.#phase === this.#start && this.#at === this.#end;
   }
 
   /** Whether another connection can use this decoder. */
@@ -87,15 +76,19 @@ export class Decoder {
   /** Releases the receive buffer. Call it only while {@linkcode idle}. */
   release(): void {
     this.#buffer = NO_BYTES;
-    this.#bufferIsOwn = false;
+    this.#copy.clear(0);
     this.#text = "";
     this.#messageStart = this.#at = this.#end = 0;
   }
 
   /** The method of the request whose head is being decoded; empty until the method is complete. */
   get method(): string {
-    const inHead = this.#phase === "start" || this.#phase === "head";
-    return inHead && this.kind === "request" ? this.#octets(this.#at, this.#at + this.#startLine.firstEnd) : "";
+    const isInHead = this.#isInHead && this.kind === "request";
+    return isInHead ? this.#octets(this.#at, this.#at + this.#startLine.firstEnd) : "";
+  }
+
+  get #isInHead(): boolean {
+    return this.#phase === this.#start || this.#phase === this.#head;
   }
 
   /** The octets received but not decoded; after an error, from where decoding stopped. */
@@ -125,34 +118,37 @@ export class Decoder {
 
   /** Receives the first `length` of the octets. They must stay unchanged until {@linkcode next} returns `undefined`. */
   receive(octets: Uint8Array, length: number = octets.length): void {
-    if (this.#at < this.#end) return this.#append(octets, length);
+    if (this.#at < this.#end) {
+      if (this.#at > 0 || this.#buffer !== this.#copy.bytes) this.#copyUnread();
+      this.#copy.append(length === octets.length ? octets : octets.subarray(0, length));
+      this.#buffer = this.#copy.bytes;
+      this.#end = this.#copy.length;
+      return;
+    }
     this.#messageStart -= this.#end;
     this.#buffer = octets;
-    this.#bufferIsOwn = false;
     this.#text = "";
     this.#at = 0;
     this.#end = length;
   }
 
-  #append(octets: Uint8Array, length: number): void {
-    const left = this.#end - this.#at;
-    if (!this.#bufferIsOwn || this.#end + length > this.#buffer.length) this.#moveLeftover(left + length);
-    this.#buffer.set(length === octets.length ? octets : octets.subarray(0, length), this.#end);
-    this.#end += length;
+  #copyUnread(): void {
+    const { unread } = this;
+    this.#copy.length = 0;
+    this.#copy.append(unread);
+    this.#buffer = this.#copy.bytes;
+    this.#text = "";
+    this.#messageStart -= this.#at;
+    this.#at = 0;
+    this.#end = this.#copy.length;
   }
 
   /** Passes over lost content. Returns whether its length was known, so that decoding goes on. */
   skip(octets: number): boolean {
-    const isKnown = this.#phase === "content" || this.#phase === "chunk";
+    const isKnown = this.#phase === this.#content && this.#remaining < Infinity;
     if (!isKnown || this.#at < this.#end || octets > this.#remaining) return false;
     this.#pass(octets);
     return true;
-  }
-
-  /** Counts octets of content, or of a chunk, and leaves its phase after the last one. */
-  #pass(octets: number): void {
-    this.#remaining -= octets;
-    if (this.#remaining === 0) this.#phase = this.#phase === "content" ? "end" : "chunk-end";
   }
 
   /** Marks the end of input: the peer has closed its side. */
@@ -167,7 +163,11 @@ export class Decoder {
   next(): HttpEvent | undefined {
     if (this.#failure) throw this.#failure;
     try {
-      return this.#step() ?? (this.#peerDone ? this.#ended() : this.#keepLeftover());
+      const event = this.#phase();
+      if (event !== undefined) return event;
+      if (this.#peerDone) return this.#ended();
+      // The caller may change its octets after this call.
+      if (this.#at < this.#end && this.#buffer !== this.#copy.bytes) this.#copyUnread();
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       // For a client, an invalid response is a 502 (RFC 9110 §15.6.3), whatever the status for a request would be.
@@ -179,84 +179,38 @@ export class Decoder {
     }
   }
 
-  #step(): HttpEvent | undefined {
-    switch (this.#phase) {
-      case "start":
-        return this.#at < this.#end && this.#scanStartLine() ? this.#head() : undefined;
-      case "head":
-        return this.#head();
-      case "content":
-      case "chunk":
-      case "until-closed":
-        return this.#content();
-      case "chunk-end":
-      case "chunk-line":
-        return this.#nextChunk();
-      case "trailers":
-        return this.#trailers();
-      case "end":
-        return this.#finish(END);
-      case "closed":
-        this.#at = this.#end;
-        return CLOSED;
-    }
-  }
-
-  /** Copies the unread octets, because the caller may change its buffer after this call. */
-  #keepLeftover(): undefined {
-    if (this.#at < this.#end && !this.#bufferIsOwn) this.#moveLeftover(this.#end - this.#at);
-  }
-
-  /** Moves the unread octets into a buffer of twice `size` octets. */
-  #moveLeftover(size: number): void {
-    const leftover = this.#buffer.subarray(this.#at, this.#end);
-    this.#buffer = new Uint8Array(Math.max(512, 2 * size));
-    this.#buffer.set(leftover);
-    this.#text = "";
-    this.#bufferIsOwn = true;
-    this.#messageStart -= this.#at;
-    this.#at = 0;
-    this.#end = leftover.length;
-  }
-
+  /** The input has ended in this phase. */
   #ended(): HttpEvent {
-    if (this.#phase === "until-closed") return this.#finish(END);
-    if (this.#phase === "start" && this.#at === this.#end) {
-      this.#phase = "closed";
+    if (this.#phase === this.#content && this.#remaining === Infinity) return this.#finish();
+    if (this.idle) {
+      this.#phase = this.#closed;
       return CLOSED;
     }
-    const inHead = this.#phase === "start" || this.#phase === "head";
     const more = this.#remaining === 1 ? "1 more octet was" : `${this.#remaining} more octets were`;
-    const missing = this.#phase === "content" ? `: ${more} announced` : "";
-    const detail = `The connection ended in the middle of the ${inHead ? "head" : "content"}${missing}`;
+    const missing = this.#phase === this.#content && this.#chunkLine === undefined ? `: ${more} announced` : "";
+    const detail = `The connection ended in the middle of the ${this.#isInHead ? "head" : "content"}${missing}`;
     throw wireError("cut-off", this.#end, detail);
   }
 
-  #finish(end: MessageEnd): MessageEnd {
-    this.#phase = this.#persistent ? "start" : "closed";
-    this.messageOctets = this.#at - this.#messageStart;
-    this.#messageStart = this.#at;
-    this.#skippedEmptyLine = false;
-    return end;
-  }
-
-  #scanStartLine(): boolean {
+  /** Reads a start line, after at most one empty line before a request (RFC 9112 §2.2). */
+  #start(): HttpEvent | undefined {
+    if (this.#at === this.#end) return undefined;
     if (this.kind === "request" && !this.#skippedEmptyLine && this.#buffer[this.#at] === CR) {
-      // One empty line before a request is allowed (RFC 9112 §2.2).
       const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "an empty line", "no-line-end");
-      if (lineEnd === MORE) return false;
+      if (lineEnd === MORE) return undefined;
       this.#at = lineEnd;
       this.#skippedEmptyLine = true;
     }
     const lineEnd = this.#startLine.scan(this.kind, this.#buffer, this.#at, this.#end);
-    if (lineEnd === MORE) return false;
+    if (lineEnd === MORE) return undefined;
     this.#section.reset(lineEnd - this.#at);
-    this.#phase = "head";
-    return true;
+    this.#phase = this.#head;
+    return this.#head();
   }
 
-  #head(): RequestHead | ResponseHead | undefined {
-    const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#headerLimits);
+  /** Reads the field lines after a start line, and what both say. */
+  #head(): HttpEvent | undefined {
+    const end = this.#section.scan(this.#buffer, this.#at, this.#end);
     if (end === MORE) return undefined;
     const text = this.#octets(this.#at, end);
     const fields = this.#section.fields(text);
@@ -296,59 +250,82 @@ export class Decoder {
 
   /** Enters the phase that reads the content; `undefined` means that it ends with the connection. */
   #expectContent(framing: Framing | undefined, fields: Fields): number | undefined {
-    if (framing === undefined) this.#phase = "until-closed";
-    else if (framing === "chunked") {
-      this.#phase = "chunk-line";
+    if (framing === "chunked") {
       this.#chunkLine = new ChunkLine(this.limits);
-    } else {
-      if (framing > this.limits.maxContentBytes) this.#refuseContent(this.#at + fields.valueOffset("content-length"));
-      this.#phase = framing === 0 ? "end" : "content";
-      this.#remaining = framing;
-      return framing;
+      this.#phase = this.#nextChunk;
+      return undefined;
     }
+    this.#chunkLine = undefined;
+    this.#remaining = framing ?? Infinity;
+    this.#phase = framing === 0 ? this.#finish : this.#content;
+    if (framing !== undefined && framing > this.limits.maxContentBytes) {
+      this.#refuseContent(this.#at + fields.valueOffset("content-length"));
+    }
+    return framing;
   }
 
+  /** Reads a piece of the content, or of a chunk of it. */
   #content(): HttpEvent | undefined {
-    const available = this.#end - this.#at;
-    if (available === 0) return undefined;
-    const length = this.#phase === "until-closed" ? available : Math.min(available, this.#remaining);
+    const length = Math.min(this.#end - this.#at, this.#remaining);
+    if (length === 0) return undefined;
     const bytes = this.#buffer.subarray(this.#at, this.#at + length);
     this.#at += length;
     this.#pass(length);
     return { kind: "content", bytes };
   }
 
-  /** Reads the line end after a chunk and the next chunk line, then content or trailers. */
+  /** Counts octets of content, or of a chunk, and leaves its phase after the last one. */
+  #pass(octets: number): void {
+    this.#remaining -= octets;
+    if (this.#remaining === 0) this.#phase = this.#chunkLine === undefined ? this.#finish : this.#chunkEnd;
+  }
+
+  /** Reads the line end after a chunk. */
+  #chunkEnd(): HttpEvent | undefined {
+    const before = "the chunk's content";
+    const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, before, "chunk-end", "chunk-bare-lf");
+    if (lineEnd === MORE) return undefined;
+    this.#at = lineEnd;
+    this.#phase = this.#nextChunk;
+    return this.#nextChunk();
+  }
+
+  /** Reads a chunk's size, then its content or, after the last one, the trailers. */
   #nextChunk(): HttpEvent | undefined {
-    if (this.#phase === "chunk-end") {
-      const before = "the chunk's content";
-      const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, before, "chunk-end", "chunk-bare-lf");
-      if (lineEnd === MORE) return undefined;
-      this.#at = lineEnd;
-      this.#phase = "chunk-line";
-    }
     const chunk = this.#chunkLine!;
     const lineEnd = chunk.scan(this.#buffer, this.#at, this.#end);
     if (lineEnd === MORE) return undefined;
-    this.#remaining = chunk.size;
     if (chunk.total > this.limits.maxContentBytes) this.#refuseContent(this.#at);
     this.#at = lineEnd;
-    if (this.#remaining > 0) {
-      this.#phase = "chunk";
-      return this.#content();
-    }
-    this.#phase = "trailers";
-    this.#section.reset(0);
-    return this.#trailers();
+    this.#remaining = chunk.size;
+    this.#phase = chunk.size > 0 ? this.#content : this.#trailers;
+    if (chunk.size === 0) this.#section.reset();
+    return this.#phase();
   }
 
   #trailers(): HttpEvent | undefined {
-    const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#trailerLimits);
+    const end = this.#section.scan(this.#buffer, this.#at, this.#end);
     if (end === MORE) return undefined;
     const trailers = this.#section.isEmpty ? Fields.EMPTY : this.#section.fields(this.#octets(this.#at, end));
     refuseForbiddenTrailers(trailers, this.#at);
     this.#at = end;
-    return this.#finish({ kind: "end", trailers });
+    return this.#finish(trailers);
+  }
+
+  /** Ends the message. */
+  #finish(trailers?: Fields): MessageEnd {
+    this.#phase = this.#persistent ? this.#start : this.#closed;
+    this.messageOctets = this.#at - this.#messageStart;
+    this.#messageStart = this.#at;
+    this.#skippedEmptyLine = false;
+    this.#startLine.firstEnd = 0;
+    return trailers === undefined ? END : { kind: "end", trailers };
+  }
+
+  /** Ignores all that comes: nothing more is read on this connection. */
+  #closed(): ConnectionEnd {
+    this.#at = this.#end;
+    return CLOSED;
   }
 
   #octets(start: number, end: number): string {

@@ -5,7 +5,7 @@
  * Encoded messages are collected in one buffer until the caller has sent them.
  */
 
-import { ByteBuffer, byteLength, NO_BYTES } from "../bytes.ts";
+import { ByteBuffer, byteLength } from "../bytes.ts";
 import { isContentless, reasonPhrase } from "./error.ts";
 import { type FieldLine, isFieldValue, isFramingField, isToken, METHODS_WITH_CONTENT } from "./grammar.ts";
 import type { ContentStream, HttpRequest, HttpResponse, ResponseContext } from "./message.ts";
@@ -15,8 +15,8 @@ const UTF8 = new TextEncoder();
 const INITIAL_BYTES = 2048;
 /** A buffer larger than this many octets is released once it has been sent. */
 const KEPT_BYTES = 64 * 1024;
-/** How many media types have their Content-Type line cached. Services use a few constants. */
-const MAX_KEPT_TYPES = 32;
+/** Values of one field whose lines are kept. */
+const MAX_KEPT_LINES = 32;
 /** Status codes are below this number (RFC 9110 §15). */
 const STATUS_END = 600;
 
@@ -26,14 +26,11 @@ const DIGIT_ZERO = 0x30;
 
 const ETAG = UTF8.encode('ETag: "');
 const CONTENT_LENGTH = UTF8.encode("Content-Length: ");
-const CHUNKED = UTF8.encode("Transfer-Encoding: chunked\r\n");
-const CLOSE = UTF8.encode("Connection: close\r\n");
-const KEEP_ALIVE = UTF8.encode("Connection: keep-alive\r\n");
-const LAST_CHUNK = UTF8.encode("0\r\n\r\n");
-const CONTINUE = UTF8.encode("HTTP/1.1 100 Continue\r\n\r\n");
 
 const statusLines: (Uint8Array | undefined)[] = new Array(STATUS_END).fill(undefined);
+/** Encoded lines by value: a service has few media types, and a date lasts for a second. */
 const typeLines = new Map<string, Uint8Array>();
+const dateLines = new Map<string, Uint8Array>();
 
 /** `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4), in this program's version. */
 function statusLine(status: number): Uint8Array {
@@ -43,9 +40,10 @@ function statusLine(status: number): Uint8Array {
   return UTF8.encode(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`);
 }
 
-function typeLine(contentType: string): Uint8Array {
-  const line = UTF8.encode(`Content-Type: ${checkedValue(contentType)}\r\n`);
-  if (typeLines.size < MAX_KEPT_TYPES) typeLines.set(contentType, line);
+function keepLine(lines: Map<string, Uint8Array>, name: string, value: string): Uint8Array {
+  if (lines.size === MAX_KEPT_LINES) lines.clear();
+  const line = UTF8.encode(`${name}: ${checkedValue(value)}\r\n`);
+  lines.set(value, line);
   return line;
 }
 
@@ -57,8 +55,6 @@ export function isStream(content: HttpResponse["content"]): content is ContentSt
 /** Encodes messages into one buffer. */
 export class Encoder {
   readonly #buffer = new ByteBuffer(INITIAL_BYTES);
-  #dateValue = "";
-  #dateLine: Uint8Array = NO_BYTES;
 
   /** How many octets have not been sent. */
   get length(): number {
@@ -90,7 +86,7 @@ export class Encoder {
 
   /** Encodes 100 (Continue), which asks the client for the content it announced (RFC 9110 §15.2.1). */
   continue(): void {
-    this.#buffer.append(CONTINUE);
+    this.#octets("HTTP/1.1 100 Continue\r\n\r\n");
   }
 
   /**
@@ -104,23 +100,26 @@ export class Encoder {
     const start = this.#buffer.length;
     try {
       const { status, contentType, content, fields } = response;
-      const streams = isStream(content);
+      const length = isStream(content) ? undefined : byteLength(content ?? "");
       const contentless = isContentless(status);
       this.#buffer.append(statusLines[status] ??= statusLine(status));
-      if (contentType !== undefined) this.#buffer.append(typeLines.get(contentType) ?? typeLine(contentType));
-      if (!contentless) {
-        if (!streams) this.#contentLength(content === undefined ? 0 : byteLength(content));
-        else if (context.minor === 1) this.#buffer.append(CHUNKED);
+      if (contentType !== undefined) {
+        this.#buffer.append(typeLines.get(contentType) ?? keepLine(typeLines, "Content-Type", contentType));
       }
-      if (context.close) this.#buffer.append(CLOSE);
-      else if (context.minor === 0) this.#buffer.append(KEEP_ALIVE);
-      this.#date(context.date);
+      if (!contentless) {
+        if (length !== undefined) this.#contentLength(length);
+        else if (context.minor === 1) this.#octets("Transfer-Encoding: chunked\r\n");
+      }
+      if (context.close) this.#octets("Connection: close\r\n");
+      else if (context.minor === 0) this.#octets("Connection: keep-alive\r\n");
+      this.#buffer.append(dateLines.get(context.date) ?? keepLine(dateLines, "Date", context.date));
       if (response.etag !== undefined) this.#etag(response.etag);
       if (fields !== undefined) this.#fieldLines(fields);
       this.#octets("\r\n");
       if (contentless || content === undefined || context.method === "HEAD") return false;
-      if (!streams) this.content(content);
-      return streams;
+      if (isStream(content)) return true;
+      this.content(content, length);
+      return false;
     } catch (error) {
       // Removes the incomplete head: the messages before it are sent.
       this.#buffer.length = start;
@@ -128,9 +127,9 @@ export class Encoder {
     }
   }
 
-  /** Encodes content as it is. */
-  content(piece: string | Uint8Array): void {
-    if (typeof piece === "string") this.#buffer.appendText(piece, byteLength(piece));
+  /** Encodes content as it is, of a length in octets. */
+  content(piece: string | Uint8Array, length: number = byteLength(piece)): void {
+    if (typeof piece === "string") this.#buffer.appendText(piece, length);
     else this.#buffer.append(piece);
   }
 
@@ -138,15 +137,14 @@ export class Encoder {
   chunk(piece: string | Uint8Array): void {
     const length = byteLength(piece);
     if (length === 0) return;
-    this.#octets(length.toString(16));
-    this.#octets("\r\n");
-    this.content(piece);
+    this.#octets(`${length.toString(16)}\r\n`);
+    this.content(piece, length);
     this.#octets("\r\n");
   }
 
   /** Encodes the last chunk and an empty trailer section. */
   lastChunk(): void {
-    this.#buffer.append(LAST_CHUNK);
+    this.#octets("0\r\n\r\n");
   }
 
   #contentLength(length: number): void {
@@ -176,15 +174,6 @@ export class Encoder {
       rest = above;
     }
     this.#octets('"\r\n');
-  }
-
-  /** Encodes the Date line, which is cached until the date changes. */
-  #date(date: string): void {
-    if (date !== this.#dateValue) {
-      this.#dateLine = UTF8.encode(`Date: ${checkedValue(date)}\r\n`);
-      this.#dateValue = date;
-    }
-    this.#buffer.append(this.#dateLine);
   }
 
   /** `*( field-line CRLF )`. Values with CR or LF are refused: they could inject other field lines (RFC 9112 §11.1). */

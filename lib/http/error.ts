@@ -56,13 +56,8 @@ export function isContentless(status: number): boolean {
 /** The fields of a response to a request that may succeed soon (RFC 9110 §10.2.3). */
 export const RETRY_SOON: readonly FieldLine[] = [["Retry-After", "1"]];
 
-/** A problem with one member of the content. */
-export interface FieldProblem {
-  /** The member's name, as sent by the client or as the table expects it. */
-  readonly field: string;
-  /** What was seen and what is allowed. */
-  readonly detail: string;
-}
+/** A member of the content, as sent by the client or as the table expects it: what was seen and what is allowed. */
+export type FieldProblem = { readonly field: string; readonly detail: string };
 
 /** Optional properties of an {@linkcode HttpError}. */
 export type HttpErrorOptions = Partial<Omit<HttpError, keyof Error | "status" | "rowFields">>;

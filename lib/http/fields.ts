@@ -14,6 +14,7 @@ import {
   trimBlanks,
 } from "./grammar.ts";
 import { MORE, nameOctet, scanLineEnd } from "./scan.ts";
+import type { MessageLimits } from "../limits.ts";
 
 /**
  * A header or trailer section as received: its text and the positions of names and values. Strings are created only on
@@ -100,14 +101,6 @@ export class Fields {
   }
 }
 
-export interface SectionLimits {
-  /** Octets from the section's start to the end of its empty line. */
-  readonly maxBytes: number;
-  readonly maxLines: number;
-  /** Its name in errors: `header section` or `trailer section`. */
-  readonly name: string;
-}
-
 /**
  * Reads `*( field-line CRLF ) CRLF` (RFC 9112 §2.1, §5). Only an incomplete line is read again, so a section that comes
  * octet by octet costs at most the square of its longest line.
@@ -119,18 +112,21 @@ export class FieldSection {
   #folded = false;
   /** The start of the current line, counted from the section's start. */
   #line = 0;
+  #isTrailer = false;
 
   constructor(
+    private readonly limits: MessageLimits,
     /** Whether lines may be folded: user agents must read such responses, servers may refuse requests (RFC 9112 §5.2). */
     private readonly mayFold = false,
   ) {}
 
-  /** Starts a new section, whose first field line has this offset: a header section begins with the start line. */
-  reset(line: number): void {
+  /** Starts a new section: a header section begins with a start line of this length, a trailer section has none. */
+  reset(startLine?: number): void {
     this.#spans = [];
     this.#nameLengths = 0;
     this.#folded = false;
-    this.#line = line;
+    this.#line = startLine ?? 0;
+    this.#isTrailer = startLine === undefined;
   }
 
   get isEmpty(): boolean {
@@ -142,8 +138,10 @@ export class FieldSection {
   }
 
   /** Reads all complete lines of the section that starts here. Returns its end, its empty line included. */
-  scan(buffer: Uint8Array, start: number, end: number, limits: SectionLimits): number {
-    const stop = Math.min(end, start + limits.maxBytes);
+  scan(buffer: Uint8Array, start: number, end: number): number {
+    const { maxFieldLines, maxHeadBytes, maxTrailerBytes } = this.limits;
+    const maxBytes = this.#isTrailer ? maxTrailerBytes : maxHeadBytes;
+    const stop = Math.min(end, start + maxBytes);
     for (;;) {
       let at = start + this.#line;
       if (at >= stop) break;
@@ -176,19 +174,22 @@ export class FieldSection {
       else {
         let valueEnd = at;
         while (valueEnd > valueStart && isBlank(buffer[valueEnd - 1])) valueEnd--;
-        if (this.#spans.length === 4 * limits.maxLines) {
-          const seen = `The ${limits.name} has more than ${limits.maxLines} field lines`;
-          throw wireError("too-many-fields", lineStart, seen);
+        if (this.#spans.length === 4 * maxFieldLines) {
+          throw wireError("too-many-fields", lineStart, `The ${this.#name} has more than ${maxFieldLines} field lines`);
         }
         this.#spans.push(lineStart - start, nameEnd - start, valueStart - start, valueEnd - start);
         this.#nameLengths |= 1 << (nameEnd - lineStart);
       }
       this.#line = lineEnd - start;
     }
-    if (stop < end || stop === start + limits.maxBytes) {
-      throw wireError("section-too-long", stop, `The ${limits.name} is longer than ${limits.maxBytes} octets`);
+    if (stop < end || stop === start + maxBytes) {
+      throw wireError("section-too-long", stop, `The ${this.#name} is longer than ${maxBytes} octets`);
     }
     return MORE;
+  }
+
+  get #name(): string {
+    return this.#isTrailer ? "trailer section" : "header section";
   }
 
   /** Continues the last value, unless that has a second reading: as a framing field, or as the section's end. */

@@ -28,8 +28,7 @@ export interface MessageHead {
 }
 
 /** The head of a request (RFC 9112 §3). */
-export interface RequestHead extends MessageHead {
-  /** Distinguishes the events. */
+export type RequestHead = MessageHead & {
   readonly kind: "request";
   /** The method as sent; methods are case-sensitive (RFC 9110 §9.1). */
   readonly method: string;
@@ -41,39 +40,27 @@ export interface RequestHead extends MessageHead {
   readonly path: string;
   /** The target's part after `?`, still percent-encoded; `undefined` without a `?`. */
   readonly query: string | undefined;
-}
+};
 
 /** The head of a response (RFC 9112 §4). */
-export interface ResponseHead extends MessageHead {
-  /** Distinguishes the events. */
+export type ResponseHead = MessageHead & {
   readonly kind: "response";
-  /** The three-digit status code. */
   readonly status: number;
   /** The reason phrase as sent; may be empty. */
   readonly reason: string;
-}
+};
 
-/** A piece of content, in order, without the transfer coding. */
-export interface ContentPiece {
-  /** Distinguishes the events. */
-  readonly kind: "content";
-  /** The piece: a view of the decoder's input, valid until the decoder receives more. */
-  readonly bytes: Uint8Array;
-}
+/** A piece of content without the transfer coding: a view of the decoder's input, valid until that receives more. */
+export type ContentPiece = { readonly kind: "content"; readonly bytes: Uint8Array };
 
-/** The end of a message. */
-export interface MessageEnd {
-  /** Distinguishes the events. */
-  readonly kind: "end";
-  /** The trailer section; empty without the chunked coding. Never merged into the header section (RFC 9110 §6.5.1). */
-  readonly trailers: Fields;
-}
+/**
+ * The end of a message, with its trailer section: empty without the chunked coding, and never merged into the header
+ * section (RFC 9110 §6.5.1).
+ */
+export type MessageEnd = { readonly kind: "end"; readonly trailers: Fields };
 
 /** The peer closed the connection between two messages. */
-export interface ConnectionEnd {
-  /** Distinguishes the events. */
-  readonly kind: "closed";
-}
+export type ConnectionEnd = { readonly kind: "closed" };
 
 /** An event of a decoder: for each message a head, any pieces of content, and the end. */
 export type HttpEvent = RequestHead | ResponseHead | ContentPiece | MessageEnd | ConnectionEnd;
@@ -145,13 +132,8 @@ export interface Service {
   errorResponse?(error: HttpError): HttpResponse;
 }
 
-/** What is accepted in a response, though it breaks a rule. */
-export interface Accepted {
-  /** What it breaks, as a sentence. */
-  readonly text: string;
-  /** The section of the specification. */
-  readonly rule: string;
-}
+/** What is accepted in a response, though it breaks a rule of this section. */
+export type Accepted = { readonly text: string; readonly rule: string };
 
 /** Returns what is accepted in a head, or in a trailer section; nothing in those of a request. */
 export function acceptedIn(event: RequestHead | ResponseHead | MessageEnd): Accepted[] {
@@ -160,10 +142,7 @@ export function acceptedIn(event: RequestHead | ResponseHead | MessageEnd): Acce
     accepted.push({ text: "accepted, though a space is missing after the status code", rule: "RFC 9112 §4" });
   }
   if ((event.kind === "end" ? event.trailers : event.fields).folded) {
-    accepted.push({
-      text: "accepted, though a field is folded over several lines",
-      rule: "RFC 9112 §5.2",
-    });
+    accepted.push({ text: "accepted, though a field is folded over several lines", rule: "RFC 9112 §5.2" });
   }
   return accepted;
 }

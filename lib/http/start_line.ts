@@ -101,27 +101,24 @@ export class StartLine {
 
   #scanTarget(buffer: Uint8Array, start: number, stop: number): number {
     const longest = start + this.limits.maxTargetBytes;
+    /** How many hexadecimal digits the last percent sign still wants. */
+    let digits = 0;
     let at = start;
     for (; at < stop && at <= longest; at++) {
       const octet = buffer[at];
-      if (isTargetOctet(octet)) continue;
-      if (octet !== PERCENT) break;
-      for (let digit = 1; digit <= 2; digit++) {
-        if (at + digit > longest) this.#refuseTargetLength(longest);
-        if (at + digit >= stop) return MORE;
-        if (!isHexDigit(buffer[at + digit])) refusePercent(buffer[at + digit], at + digit);
-      }
-      at += 2;
+      if (digits > 0) {
+        if (!isHexDigit(octet)) refusePercent(octet, at);
+        digits--;
+      } else if (octet === PERCENT) digits = 2;
+      else if (!isTargetOctet(octet)) break;
     }
-    if (at > longest) this.#refuseTargetLength(longest);
+    if (at > longest) {
+      const seen = `The request target is longer than ${this.limits.maxTargetBytes} octets`;
+      throw wireError("target-too-long", longest, seen);
+    }
     if (at >= stop) return MORE;
     if (at > start && buffer[at] === SP) return at;
     return at === start ? refuseEmptyTarget(buffer[at], at) : refuseTargetOctet(buffer[at], at);
-  }
-
-  #refuseTargetLength(offset: number): never {
-    const seen = `The request target is longer than ${this.limits.maxTargetBytes} octets`;
-    throw wireError("target-too-long", offset, seen);
   }
 
   /** Returns where the HTTP version ends. Each octet is checked in turn, so that the error names the first wrong one. */

@@ -121,6 +121,10 @@ Deno.test("a request's method is known once it is complete", () => {
     decoder.next();
     assert.equal(decoder.method, method, octets);
   }
+  assert.equal(decoder.next()!.kind, "end");
+  // The empty line that may precede the next request is no method.
+  decoder.receive(wireOctets("\r"));
+  assert.deepEqual([decoder.next(), decoder.method], [undefined, ""]);
 });
 
 Deno.test("a head keeps its text, octet for octet", () => {

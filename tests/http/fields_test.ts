@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
 import { Fields, FieldSection } from "../../lib/http/fields.ts";
+import { REQUEST_LIMITS } from "../../lib/limits.ts";
 import { MORE } from "../../lib/http/scan.ts";
 import { wireOctets } from "../wire_cases.ts";
 
-const LIMITS = { maxBytes: 100, maxLines: 4, name: "header section" };
+const LIMITS = { ...REQUEST_LIMITS, maxHeadBytes: 100, maxFieldLines: 4 };
 
 function read(text: string): Fields {
   const bytes = wireOctets(text);
-  const section = new FieldSection();
+  const section = new FieldSection(LIMITS);
   section.reset(0);
-  assert.equal(section.scan(bytes, 0, bytes.length, LIMITS), bytes.length);
+  assert.equal(section.scan(bytes, 0, bytes.length), bytes.length);
   return section.fields(text);
 }
 
@@ -56,18 +57,18 @@ Deno.test("a value's offset is that of its last line", () => {
 
 Deno.test("a section in pieces is read incrementally", () => {
   const bytes = wireOctets("xxA: 1\r\nB: 2\r\n\r\nyy");
-  const section = new FieldSection();
+  const section = new FieldSection(LIMITS);
   section.reset(0);
-  for (let end = 2; end < 16; end++) assert.equal(section.scan(bytes, 2, end, LIMITS), MORE);
-  assert.equal(section.scan(bytes, 2, 18, LIMITS), 16);
+  for (let end = 2; end < 16; end++) assert.equal(section.scan(bytes, 2, end), MORE);
+  assert.equal(section.scan(bytes, 2, 18), 16);
   assert.deepEqual([...section.fields("A: 1\r\nB: 2")], [["A", "1"], ["B", "2"]]);
 });
 
 Deno.test("the error of a limit names the section, the limit and the offset", () => {
   const bytes = wireOctets(`A: ${"b".repeat(200)}`);
-  const section = new FieldSection();
+  const section = new FieldSection(LIMITS);
   section.reset(0);
-  assert.throws(() => section.scan(bytes, 0, bytes.length, LIMITS), (error) => {
+  assert.throws(() => section.scan(bytes, 0, bytes.length), (error) => {
     assert(error instanceof HttpError);
     assert.equal(error.status, 431);
     assert.equal(error.offset, 100);

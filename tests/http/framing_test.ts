@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
 import { type Fields, FieldSection } from "../../lib/http/fields.ts";
+import { REQUEST_LIMITS } from "../../lib/limits.ts";
 import { readFraming, readHost, readPersistence } from "../../lib/http/framing.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 /** Returns the section with these lines; errors count from its start. */
 function fieldsOf(...lines: string[]): Fields {
   const text = `${lines.join("\r\n")}\r\n\r\n`;
-  const section = new FieldSection();
+  const section = new FieldSection(REQUEST_LIMITS);
   section.reset(0);
-  section.scan(wireOctets(text), 0, text.length, { maxBytes: 1000, maxLines: 10, name: "header section" });
+  section.scan(wireOctets(text), 0, text.length);
   return section.fields(text);
 }
 

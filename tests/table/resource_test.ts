@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
 import { Fields, FieldSection } from "../../lib/http/fields.ts";
+import { REQUEST_LIMITS } from "../../lib/limits.ts";
 import {
   allCreatedResponse,
   createdResponse,
@@ -78,9 +79,9 @@ Deno.test("media types are compared without case and parameters", () => {
 
 function fieldsOf(lines: Record<string, string>): Fields {
   const text = `${Object.entries(lines).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
-  const section = new FieldSection();
+  const section = new FieldSection(REQUEST_LIMITS);
   section.reset(0);
-  section.scan(wireOctets(text), 0, text.length, { maxBytes: 10_000, maxLines: 10, name: "header section" });
+  section.scan(wireOctets(text), 0, text.length);
   return section.fields(text);
 }
 

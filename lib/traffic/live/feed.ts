@@ -9,12 +9,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PAGE_VIEWERS } from "../../limits.ts";
 import { within } from "../../turns.ts";
 import type { History } from "./history.ts";
-import type { ShownTable } from "./shown_table.ts";
+import type { FollowedTable } from "../page/followed_table.js";
 
 export interface FeedSource {
   readonly history: History;
   /** The table before the oldest event that is kept. */
-  readonly base: ShownTable;
+  readonly base: FollowedTable;
 }
 
 interface FeedOptions {
@@ -109,7 +109,8 @@ export class Feed {
   #start(missed: number): string {
     const { base: { rows, total, large }, history: { first, last } } = this.source;
     const { about, process } = this.#options;
-    return message("start", `${process}-${first - 1}`, { ...about, process, first, last, missed, rows, total, large });
+    const table = { rows: [...rows], total, large };
+    return message("start", `${process}-${first - 1}`, { ...about, process, first, last, missed, ...table });
   }
 
   #event(number: number): string {

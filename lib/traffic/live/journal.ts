@@ -8,6 +8,7 @@ import type { EventCounter, Opened, SocketAddress, TrafficEvent, TrafficListener
 import { FAIR_TURNS } from "../../turns.ts";
 import { SINCE_START } from "../tap.ts";
 import { History } from "./history.ts";
+import { FollowedTable } from "../page/followed_table.js";
 import { rowOf, rowsOf, type ShownRow, ShownTable } from "./shown_table.ts";
 import { Messages } from "./page_events.ts";
 
@@ -57,7 +58,7 @@ const MAX_EARLY_EVENTS = 1000;
 export class Journal {
   readonly history: History;
   /** The table before the oldest event that is kept. */
-  readonly base = new ShownTable();
+  readonly base: FollowedTable = new FollowedTable();
   readonly #table = new ShownTable();
   readonly #sampler: Sampler;
   /** By their numbers at the server's end. */
@@ -75,9 +76,7 @@ export class Journal {
 
   constructor(private readonly options: JournalOptions) {
     this.#sampler = options.sampler ?? new Sampler();
-    this.history = new History(options.maxEvents, undefined, ({ event: { kind, rows, total, large } }) => {
-      if (rows !== undefined) this.base.follow(rows, total!, large!, kind === "table");
-    });
+    this.history = new History(options.maxEvents, undefined, ({ event }) => this.base.follow(event));
   }
 
   readonly receive: TrafficListener = (event) => {
@@ -103,14 +102,13 @@ export class Journal {
     { connection, exchange }: { readonly connection: number; readonly exchange: number },
     { name, content, how }: { readonly name?: string; readonly content?: string | Uint8Array; readonly how: string },
   ): void => {
-    const wrote = how !== "read";
-    let rows: ShownRow[] | undefined;
-    if (this.#connections.has(connection)) {
-      rows = name === undefined ? rowsOf(content!) : [content === undefined ? [name, null] : rowOf(content)];
-    }
-    if (wrote && rows === undefined) this.#followed = false;
-    if (rows === undefined) return;
-    this.#reports.push({ connection, exchange, how, rows, isWhole: name === undefined && !wrote });
+    const isRead = how === "read";
+    const rowsIn = (): ShownRow[] | undefined =>
+      name === undefined ? rowsOf(content!) : [content === undefined ? [name, null] : rowOf(content)];
+    const rows = this.#connections.has(connection) ? rowsIn() : undefined;
+    if (rows !== undefined) {
+      this.#reports.push({ connection, exchange, how, rows, isWhole: name === undefined && isRead });
+    } else if (!isRead) this.#followed = false;
   };
 
   askTable(): Promise<void> {
@@ -204,8 +202,8 @@ export class Journal {
       older.isWhole = false;
     }
     if (isWhole && this.#table.large) return [];
-    const gone = isWhole ? this.#table.rows.filter(([name]) => !names.has(name)) : [];
-    return [...gone.map(([name]) => [name, null] as const), ...rows].filter((row) => {
+    const gone = isWhole ? [...this.#table.rows.keys()].filter((name) => !names.has(name)) : [];
+    return [...gone.map((name) => [name, null] as const), ...rows].filter((row) => {
       const apply = () => this.#table.apply(row, how);
       if (this.#asking !== undefined) this.#meanwhile.push(apply);
       return apply();
@@ -227,11 +225,11 @@ export class Journal {
       if (!this.#followed) return;
       // The answer includes what these reports say.
       for (const report of before) Object.assign(report, { rows: [], isWhole: false });
-      this.#table.follow(shown, answer.total, answer.rows === undefined, true);
+      const large = answer.rows === undefined;
+      this.#table.follow({ kind: "table", rows: shown, total: answer.total, large });
       for (const apply of this.#meanwhile.splice(0)) apply();
-      const { rows, total, large } = this.#table;
-      const time = SINCE_START();
-      this.history.add({ kind: "table", time, connection: 0, end: "server", rows, total, large });
+      const now = { rows: [...this.#table.rows], total: this.#table.total, large: this.#table.large };
+      this.history.add({ kind: "table", time: SINCE_START(), connection: 0, end: "server", ...now });
     } catch (error) {
       this.#followed = false;
       this.options.failed?.(error);

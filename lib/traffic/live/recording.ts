@@ -6,10 +6,10 @@ import type { Direction } from "../../exchange.ts";
 import { PAGE_HISTORY_BYTES } from "../../limits.ts";
 import { painterFor } from "../../terminal.ts";
 import type { End, Octets } from "../../traffic.ts";
+import { FollowedTable } from "../page/followed_table.js";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
 import { type CaptureEvent, type OpenedInCapture, serverOf } from "../capture/reader.ts";
 import { History, OVERHEAD_CHARACTERS, weightOf } from "./history.ts";
-import { ShownTable } from "./shown_table.ts";
 import { Messages, type PageEvent } from "./page_events.ts";
 
 /** An event that is kept until the file has ended. */
@@ -17,7 +17,6 @@ interface KeptEvent {
   event: PageEvent;
   /** Its octets, as packets had them; empty if it has none. */
   readonly pieces: Uint8Array[];
-  weight: number;
 }
 
 interface Captured {
@@ -35,7 +34,7 @@ export class RecordedTraffic {
   /** It is empty until the file has ended. */
   readonly history: History = new History(Infinity, Infinity);
   /** There is no table in a capture. */
-  readonly base: ShownTable = new ShownTable();
+  readonly base: FollowedTable = new FollowedTable();
   /** The number of events that are not kept. */
   missing = 0;
   /** The end that was recorded by this program; `undefined` for packets that were taken somewhere between the ends. */
@@ -84,7 +83,7 @@ export class RecordedTraffic {
   #release(events: readonly KeptEvent[]): void {
     for (const one of events) {
       this.#kept.delete(one);
-      this.#weight -= one.weight;
+      this.#weight -= weightOfKept(one);
     }
   }
 
@@ -126,19 +125,16 @@ export class RecordedTraffic {
     const numbers = new Set(exchanges.map(({ number }) => number));
     const others = before.event.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
     const whole = { ...before.event, to, exchanges: [...others, ...exchanges] };
-    const added = bytes.length + weightOf(whole) - weightOf(before.event);
     // Without room its octets end here: what may still find room is no part of it.
-    if (this.#takeRoom(added)) {
+    if (this.#takeRoom(bytes.length + weightOf(whole) - weightOf(before.event))) {
       before.event = whole;
       before.pieces.push(bytes);
-      before.weight += added;
     } else captured.last[direction] = undefined;
   }
 
   #keep(shown: PageEvent, { events }: Captured, bytes?: Uint8Array): KeptEvent | undefined {
-    const weight = OVERHEAD_CHARACTERS + (bytes?.length ?? 0) + weightOf(shown);
-    if (!this.#takeRoom(weight, 1)) return undefined;
-    const kept = { event: shown, pieces: bytes === undefined ? [] : [bytes], weight };
+    const kept = { event: shown, pieces: bytes === undefined ? [] : [bytes] };
+    if (!this.#takeRoom(weightOfKept(kept), 1)) return undefined;
     this.#kept.add(kept);
     events.push(kept);
     return kept;
@@ -153,4 +149,8 @@ export class RecordedTraffic {
     this.#weight += weight;
     return true;
   }
+}
+
+function weightOfKept({ event, pieces }: KeptEvent): number {
+  return pieces.reduce((sum, { length }) => sum + length, OVERHEAD_CHARACTERS + weightOf(event));
 }

@@ -10,6 +10,7 @@ import lanesStyle from "../page/lanes.css" with { type: "text" };
 import style from "../page/page.css" with { type: "text" };
 import html from "../page/page.html" with { type: "text" };
 import arrows from "../page/arrows.js" with { type: "text" };
+import followed_table from "../page/followed_table.js" with { type: "text" };
 import lanes from "../page/lanes.js" with { type: "text" };
 import message from "../page/message.js" with { type: "text" };
 import page from "../page/page.js" with { type: "text" };
@@ -19,7 +20,7 @@ import state from "../page/state.js" with { type: "text" };
 import table from "../page/table.js" with { type: "text" };
 import text from "../page/text.js" with { type: "text" };
 
-const SCRIPTS = { page, arrows, lanes, message, place, shown, state, table, text };
+const SCRIPTS = { page, arrows, followed_table, lanes, message, place, shown, state, table, text };
 const STYLES = { page: style, lanes: lanesStyle, details };
 
 function file(type: string, content: string): HttpResponse {

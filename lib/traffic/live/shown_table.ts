@@ -1,6 +1,7 @@
 /** The table as it is shown: rows by name, changed by one exchange after the other. */
 
 import type { FieldLine } from "../../http_message.ts";
+import { FollowedTable } from "../page/followed_table.js";
 import {
   PAGE_CONTENT_BYTES,
   PAGE_ROW_CHARACTERS,
@@ -19,25 +20,7 @@ export type Cells = readonly FieldLine[];
 /** A row: what it holds now; `null` if it is gone. */
 export type ShownRow = readonly [name: string, cells: Cells | null];
 
-export class ShownTable {
-  /** In the table's order. */
-  readonly #rows = new Map<string, Cells | null>();
-  total = 0;
-  /** Whether it is too large to be shown: there are only the rows that were touched last. */
-  large = false;
-
-  get rows(): ShownRow[] {
-    return [...this.#rows];
-  }
-
-  /** Takes over what was said of another table: all of it, or what has changed. */
-  follow(rows: readonly ShownRow[], total: number, large: boolean, whole: boolean): void {
-    if (whole || large && !this.large) this.#rows.clear();
-    this.total = total;
-    this.large = large;
-    for (const row of rows) this.#set(row);
-  }
-
+export class ShownTable extends FollowedTable {
   /**
    * Changes a row. Returns whether anything changed.
    *
@@ -45,7 +28,7 @@ export class ShownTable {
    */
   apply(row: ShownRow, how: string): boolean {
     const [name, cells] = row;
-    const known = this.#rows.get(name) ?? undefined;
+    const known = this.rows.get(name) ?? undefined;
     if (cells === null) {
       if (known === undefined && !(this.large && how === "removed")) return false;
       this.total--;
@@ -53,18 +36,12 @@ export class ShownTable {
       if (known !== undefined && JSON.stringify(known) === JSON.stringify(cells)) return false;
       if (known === undefined && (!this.large || how === "created")) this.total++;
     }
-    if (!this.large && cells !== null && known === undefined && this.#rows.size === PAGE_ROWS) {
-      this.#rows.clear();
+    if (!this.large && cells !== null && known === undefined && this.rows.size === PAGE_ROWS) {
+      this.rows.clear();
       this.large = true;
     }
-    this.#set(row);
+    this.set(row);
     return true;
-  }
-
-  #set([name, cells]: ShownRow): void {
-    if (this.large || cells === null) this.#rows.delete(name);
-    if (this.large || cells !== null) this.#rows.set(name, cells);
-    if (this.#rows.size > PAGE_ROWS) this.#rows.delete(this.#rows.keys().next().value!);
   }
 }
 

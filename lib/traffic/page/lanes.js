@@ -103,13 +103,9 @@ function drawEnds(list) {
   const one = connections.get(shown) ?? (connections.size === 1 ? [...connections.values()][0] : undefined);
   part("client").textContent = one?.client ?? (connections.size > 0 ? "all connections" : "");
   part("server").textContent = state.relay ?? one?.server ?? [...connections.values()].at(-1)?.server ?? "";
-  part("clock").textContent = list.length === 0
-    ? ""
-    : state.relay !== undefined
-    ? `relay ${one?.server ?? ""} · seconds`
-    : shown === 0
-    ? "seconds since the first event"
-    : "seconds since it was opened";
+  const since = `seconds since ${shown === 0 ? "the first event" : "it was opened"}`;
+  const clock = state.relay === undefined ? since : `relay ${one?.server ?? ""} · seconds`;
+  part("clock").textContent = list.length === 0 ? "" : clock;
   const nothing = newest === undefined || list.length === 0;
   part("empty").hidden = !nothing || keeps === 0 || cleared > 0 || recording !== undefined;
   part("none").hidden = list.length > 0 || newest === undefined && recording === undefined;
@@ -131,10 +127,7 @@ function show(nodes) {
   if (stop !== null) makeOnlyStop(stop);
   if (state.current !== 0) {
     // Its whole exchange is seen with it, if there is room for both.
-    const event = find(".event.current");
-    for (const one of [find(".chosen"), event]) {
-      if (one) reveal(one);
-    }
+    for (const one of [find(".chosen"), find(".event.current")]) if (one) reveal(one);
   } else if (following) {
     traffic.scrollTop = traffic.scrollHeight;
     const newest = [...lanes.querySelectorAll(".group")].at(-1);

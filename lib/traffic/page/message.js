@@ -191,10 +191,9 @@ function drawPart({ direction, cuts, about }, message) {
   const { findings, leftOut } = labelled;
   const { word, back } = readWord();
   const pieces = counted(cuts.length + 1, direction === "request" ? word : back);
-  const came = { text: `it came in ${pieces}: another one starts at octet ${cuts.join(", ")}` };
-  const more = { text: `${leftOut} more octets are not shown` };
-  /** @type {typeof findings} */
-  const lines = [...findings, ...cuts.length > 0 ? [came] : [], ...leftOut > 0 ? [more] : []];
+  const lines = [...findings];
+  if (cuts.length > 0) lines.push({ text: `it came in ${pieces}: another one starts at octet ${cuts.join(", ")}` });
+  if (leftOut > 0) lines.push({ text: `${leftOut} more octets are not shown` });
   const list = element("ul", "findings", ...lines.map(({ text, rule }) => element("li", "", ...withRule(text, rule))));
   if (lines.length > 0) block.append(list);
   return block;

@@ -253,13 +253,7 @@ function begin(start) {
   part("table-part").hidden = recording !== undefined || start.relay !== undefined;
   /** @type {HTMLElement} */ (document.querySelector("footer")).hidden = recording !== undefined;
   part("remarks").replaceChildren(...recording?.notes.map((note) => element("li", "", note)) ?? []);
-  if (start.last < start.first) arrive();
-}
-
-/** What has happened before the page was opened is here. */
-function arrive() {
-  state.awaited = 0;
-  openPlace();
+  if (start.last < start.first) openPlace();
 }
 
 function follow() {
@@ -268,7 +262,7 @@ function follow() {
   source.addEventListener("message", (event) => {
     const received = JSON.parse(event.data);
     receive(received);
-    if (state.awaited > 0 && received.number >= state.awaited) arrive();
+    if (state.awaited > 0 && received.number >= state.awaited) openPlace();
   });
   source.addEventListener("open", () => {
     if (lost) notice("");

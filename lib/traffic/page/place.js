@@ -49,8 +49,9 @@ export function keepPlace(push) {
   }
 }
 
-/** Opens what the address names; what is unknown opens live, and says so. */
+/** Opens what the address names, once all that has happened before is here; what is unknown opens live, and says so. */
 export function openPlace() {
+  state.awaited = 0;
   isOpening = true;
   open();
   isOpening = false;

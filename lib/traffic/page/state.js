@@ -9,11 +9,11 @@
  * @typedef {import("../../exchange.ts").Direction} Direction
  * @typedef {{ number: number, client: string, server: string, peer: string, open: boolean, start: number,
  *   tapped: boolean, exchanges: Map<number, Exchange>, newest: number }} Connection
- * @typedef {{ rows: Map<string, Cells | null>, total: number, large: boolean }} Table
  * @typedef {{ connection: number, exchange: number }} Choice
  * @typedef {{ end?: End, notes: string[] }} Recording A file; without its end, packets of one place.
  */
 
+import { FollowedTable } from "./followed_table.js";
 import { notice } from "./text.js";
 
 /** Events that the page keeps, and exchanges of one connection, however many the server does. */
@@ -26,8 +26,6 @@ const LONGEST_REST = 500;
 const MUCH = 50;
 /** Connections that the page lists. */
 export const MAX_CHIPS = 12;
-/** Rows of a table that is too large to be shown whole, as the server sends them. */
-const MAX_ROWS = 500;
 
 /** What the page knows of a stream of events that begins. */
 function nothing() {
@@ -37,9 +35,9 @@ function nothing() {
     /** @type {Map<number, Connection>} */
     connections: new Map(),
     /** The table before the first event. */
-    base: emptyTable(),
+    base: new FollowedTable(),
     /** The table after the last event. */
-    latest: emptyTable(),
+    latest: new FollowedTable(),
     /** Whether the table follows from all that happened. */
     followed: false,
     /** When the first event of a connection was, in microseconds. @type {number | undefined} */
@@ -108,35 +106,10 @@ function draw() {
   undrawn = 0;
 }
 
-/** @returns {Table} */
-export function emptyTable() {
-  return { rows: new Map(), total: 0, large: false };
-}
-
-/** @param {Table} table @returns {Table} */
-export function copyOf(table) {
-  return { ...table, rows: new Map(table.rows) };
-}
-
-/** Makes the changes that an event made to a table. @param {Table} table @param {PageEvent} event */
-export function applyRows(table, event) {
-  if (event.rows === undefined) return;
-  const large = event.large === true;
-  if (event.kind === "table" || large && !table.large) table.rows.clear();
-  table.total = event.total ?? 0;
-  table.large = large;
-  for (const [name, cells] of event.rows) {
-    if (large) table.rows.delete(name);
-    if (cells === null && !large) table.rows.delete(name);
-    else table.rows.set(name, cells);
-    if (table.rows.size > MAX_ROWS) table.rows.delete(/** @type {string} */ (table.rows.keys().next().value));
-  }
-}
-
 /** Forgets everything: the stream of events starts anew. @param {any} start */
 export function startOver({ rows, total, large, last, keeps, missed, name, recording, relay }) {
-  const base = { rows: new Map(rows), total, large };
-  Object.assign(state, nothing(), { base, latest: copyOf(base), awaited: last, name, recording, relay });
+  Object.assign(state, nothing(), { awaited: last, name, recording, relay });
+  for (const table of [state.base, state.latest]) table.follow({ kind: "table", rows, total, large });
   state.keeps = Math.min(keeps, MAX_EVENTS);
   notice(missed > 0 ? `This page was too slow and missed ${missed} events.` : "");
   changed();
@@ -147,8 +120,8 @@ export function receive(event) {
   const { events } = state;
   if (event.connection > 0) state.start ??= event.time;
   events.push(event);
-  if (events.length > state.keeps) applyRows(state.base, /** @type {PageEvent} */ (events.shift()));
-  applyRows(state.latest, event);
+  if (events.length > state.keeps) state.base.follow(/** @type {PageEvent} */ (events.shift()));
+  state.latest.follow(event);
   if (event.kind === "table") state.followed = true;
   if (event.kind === "left out") {
     state.followed = false;
@@ -167,16 +140,15 @@ function receiveConnection(event) {
     const addresses = { client: "", server: "", peer: "" };
     connection = { number, ...addresses, open: true, start, tapped: false, exchanges: new Map(), newest: 0 };
     connections.set(number, connection);
-    if (connections.size > 2 * MAX_CHIPS && connections.size % 64 === 0) {
+    if (connections.size % 64 === 0) {
       // Connections without events any more are forgotten with them.
       const kept = new Set(state.events.map(({ connection }) => connection));
       for (const number of connections.keys()) if (!kept.has(number)) connections.delete(number);
     }
   }
   if (event.client && event.server) {
-    connection.client = event.client;
-    connection.server = event.server + (event.secure ? " TLS" : "");
-    connection.peer = event.peer ?? "";
+    const server = event.server + (event.secure ? " TLS" : "");
+    Object.assign(connection, { client: event.client, server, peer: event.peer ?? "" });
   }
   if (event.end === "client" && state.recording === undefined && state.relay === undefined) connection.tapped = true;
   if (event.kind === "closed" && event.end === mainEnd()) connection.open = false;

@@ -1,10 +1,11 @@
 /**
  * The table as it was at the current event, with what that event changed.
  *
- * @import { Cells, PageEvent, Table } from "./state.js"
+ * @import { Cells, PageEvent } from "./state.js"
  */
 
-import { applyRows, copyOf, emptyTable, state } from "./state.js";
+import { FollowedTable } from "./followed_table.js";
+import { state } from "./state.js";
 import { counted, element, part, replaceSome, shift, visible } from "./text.js";
 
 /** So many characters may need more than three lines. */
@@ -45,16 +46,11 @@ export function drawTable(event, place) {
   if (from === drawn) return;
   drawn = from;
   const table = current === 0 ? latest : tableBefore(at + 1);
-  const before = marking?.rows === undefined ? emptyTable() : tableBefore(marking.number);
+  const before = marking?.rows === undefined ? new FollowedTable() : tableBefore(marking.number);
   part("table-title").textContent = current === 0 ? "table now" : `table after event ${place}`;
   part("table-size").textContent = counted(table.total, "row");
-  part("table-note").textContent = state.keeps === 0
-    ? ""
-    : !followed
-    ? "not followed: too much at once, or not asked for yet"
-    : table.large
-    ? "the rows touched last"
-    : "";
+  const unfollowed = followed || state.keeps === 0 ? "" : "not followed: too much at once, or not asked for yet";
+  part("table-note").textContent = unfollowed || (table.large ? "the rows touched last" : "");
   if (isOpen !== (marking !== undefined)) {
     isOpen = marking !== undefined;
     isTurned = false;
@@ -64,16 +60,16 @@ export function drawTable(event, place) {
 
   /** @param {number} number */
   function tableBefore(number) {
-    const table = copyOf(base);
+    const table = base.copy();
     for (const one of events) {
       if (one.number >= number) break;
-      applyRows(table, one);
+      table.follow(one);
     }
     return table;
   }
 }
 
-/** @param {Table} table @param {Table} before @param {Map<string, Cells | null>} changes */
+/** @param {FollowedTable} table @param {FollowedTable} before @param {Map<string, Cells | null>} changes */
 function drawRows(table, before, changes) {
   // Of a large table only the number shows whether a row that was not shown is new.
   const isMore = !table.large || table.total > before.total;
@@ -92,7 +88,7 @@ function drawRows(table, before, changes) {
   const next = new Map();
   for (const [name, cells] of rows) {
     const known = before.rows.get(name) ?? undefined;
-    const mark = markOf(cells, changes.has(name) ? changes.get(name) : undefined, known !== undefined || !isMore);
+    const mark = markOf(cells, changes.get(name), known !== undefined || !isMore);
     const last = drawnRows.get(name);
     const isSame = last?.cells === cells && last.known === known && last.mark === mark && last.columns === columns;
     const node = isSame ? last.node : drawRow(name, names, { cells, known, mark });

@@ -77,9 +77,9 @@ class Side {
     const { direction, exchange } = event.message;
     if (event.kind === "head") this.stays &&= event.head.persistent;
     if (direction === "request") {
-      // A request that was answered before already has an outcome.
-      const isNew = (event.kind === "head" || event.kind === "broken") && !exchange.over && !this.asked.has(exchange);
-      if (isNew) this.asked.set(exchange, undefined);
+      // A request that is answered already has an outcome.
+      const isKnown = event.kind === "head" || event.kind === "broken";
+      if (isKnown && !exchange.over) this.asked.set(exchange, this.asked.get(exchange));
     } else if (event.kind === "began") {
       this.broken = undefined;
       if (this.#answered !== exchange) this.interims = [];
@@ -114,6 +114,11 @@ class Side {
     if (this.notAsked && exchange.request === undefined) return this.notAsked(exchange);
     this.finals++;
     this.#outcome(exchange, outcome);
+  }
+
+  /** The outcome of the oldest exchange of a kind, if that is known. */
+  firstOutcome(kind: "asked" | "unasked"): AnswerOutcome | undefined {
+    return this[kind].values().next().value ?? (this.ended === undefined ? undefined : { why: this.ended });
   }
 
   #outcome(exchange: Exchange, outcome: AnswerOutcome): void {
@@ -185,29 +190,22 @@ export class Dialogue {
   /** Takes the oldest exchanges, up to the first without both outcomes. */
   take(): ReplayedExchange[] {
     const taken: ReplayedExchange[] = [];
-    for (let next = this.#next(); next !== undefined; next = this.#next()) taken.push(next);
-    return taken;
+    for (;;) {
+      const [asked, unasked] = [this.#oldest("asked"), this.#oldest("unasked")];
+      const isAsked = unasked === undefined || asked !== undefined && asked.number < unasked.number;
+      const exchange = isAsked ? asked : unasked;
+      const kind = isAsked ? "asked" : "unasked";
+      const [recorded, now] = [this.recorded.firstOutcome(kind), this.now.firstOutcome(kind)];
+      if (exchange === undefined || recorded === undefined || now === undefined) return taken;
+      for (const side of [this.recorded, this.now]) side[kind].delete(side[kind].keys().next().value!);
+      const { request } = exchange;
+      const title = request === undefined ? "" : titleOf(request);
+      taken.push({ number: ++this.#taken, title, request: request?.head, recorded, now });
+    }
   }
 
-  /** Takes the oldest exchange, if it has both outcomes: the sides see the same requests in the same order. */
-  #next(): ReplayedExchange | undefined {
-    const sides = [this.recorded, this.now];
-    const [asked, unasked] = (["asked", "unasked"] as const).map((kind) => {
-      return sides.map((side) => side[kind].keys().next().value).find((exchange) => exchange !== undefined);
-    });
-    const isAsked = unasked === undefined || asked !== undefined && asked.number < unasked.number;
-    const first = isAsked ? asked : unasked;
-    if (first === undefined) return undefined;
-    const outcomes = sides.map((side) => side[isAsked ? "asked" : "unasked"]);
-    const [recorded, now] = outcomes.map((one, i) => {
-      const outcome = one.values().next().value;
-      const { ended } = sides[i];
-      return outcome ?? (ended === undefined ? undefined : { why: ended });
-    });
-    if (recorded === undefined || now === undefined) return undefined;
-    for (const one of outcomes) one.delete(one.keys().next().value!);
-    const { request } = first;
-    const title = request === undefined ? "" : titleOf(request);
-    return { number: ++this.#taken, title, request: request?.head, recorded, now };
+  /** The oldest exchange of a kind. The sides see the same requests in the same order. */
+  #oldest(kind: "asked" | "unasked"): Exchange | undefined {
+    return (this.recorded[kind].size > 0 ? this.recorded : this.now)[kind].keys().next().value;
   }
 }

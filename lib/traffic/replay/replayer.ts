@@ -77,13 +77,10 @@ export class Survey {
       return;
     }
     if (event.kind === "missing" && event.by === "client") this.incomplete.add(connection);
-    const undecided = this.#undecided.get(connection);
-    if (undecided === undefined) return;
-    if (event.kind === "closed") return this.#decide(connection);
-    if (!("bytes" in event)) return;
-    const { beginning } = undecided;
-    beginning.receive(directionOf(event), event.bytes);
-    if (beginning.isHttp) this.#decide(connection);
+    const beginning = this.#undecided.get(connection)?.beginning;
+    if (beginning === undefined) return;
+    if ("bytes" in event) beginning.receive(directionOf(event), event.bytes);
+    if (beginning.isHttp || event.kind === "closed") this.#decide(connection);
   }
 
   /** Decides on the connections that are open at the end of the recording. */
@@ -149,21 +146,22 @@ export class Replayer {
         live.unsentWhy ??= "what comes before them is missing in the recording";
         return;
       case "closed":
-        recorded.end(`the connection ${event.reason === "reset" ? "was reset" : `ended ${event.reason}`}`);
-        await this.#catchUp();
-        live.closing = true;
+        await this.#end(live, `the connection ${event.reason === "reset" ? "was reset" : `ended ${event.reason}`}`);
     }
   }
 
   /** Waits for the last answers, and reports on what is left. Nothing can be sent afterwards. */
   async finish(): Promise<void> {
-    for (const live of this.#live.values()) {
-      live.dialogue.recorded.end("the recording ends");
-      await this.#catchUp();
-      live.closing = true;
-    }
+    for (const live of this.#live.values()) await this.#end(live, "the recording ends");
     await this.#catchUp();
     await this.options.print(sumText(this.#counts, this.#cutShort.size));
+  }
+
+  /** Ends a recorded connection. The one that replays it is closed once it has caught up. */
+  async #end(live: Live, why: string): Promise<void> {
+    live.dialogue.recorded.end(why);
+    await this.#catchUp();
+    live.closing = true;
   }
 
   close(): void {

@@ -1,4 +1,7 @@
-/** The report of a replay as text: each exchange, the same or what differs, and the sum of them. */
+/**
+ * The report of a replay as text: each exchange, the same or what differs, and the sum of them. A connection's number is
+ * Wireshark's `tcp.stream` plus one.
+ */
 
 import { counted } from "../../bytes.ts";
 import type { RequestHead } from "../../http_message.ts";
@@ -13,11 +16,6 @@ import { NOT_ASKED, type ReplayedExchange } from "./dialogue.ts";
 const SHOWN_CHARACTERS = 240;
 
 export type ReplayVerdict = "same" | "different" | "not compared";
-
-/** Returns a connection's name in the report; its number is Wireshark's `tcp.stream` plus one. */
-function nameOf(connection: number): string {
-  return `connection ${connection}`;
-}
 
 export interface Compared extends ReplayedExchange {
   readonly verdict: ReplayVerdict;
@@ -41,7 +39,7 @@ export function compareExchange(exchange: ReplayedExchange, tags: EntityTags): C
 /** Formats a compared exchange, without the last line's end. */
 export function exchangeText(connection: number, compared: Compared, painter: Painter): string {
   const { number, title, request, recorded, now, verdict, differences, why } = compared;
-  const start = `${nameOf(connection)}, exchange ${number}: ${shown(title) || "no request"}: `;
+  const start = `connection ${connection}, exchange ${number}: ${shown(title) || "no request"}: `;
   if (why === NOT_ASKED) return `${start}not compared: ${why}`;
   if (verdict === "not compared") {
     return `${start}not compared, for the recording has no whole response: ${shown(why!)}`;
@@ -104,28 +102,26 @@ function hintFor(recorded: Answer, now: Answer, request: RequestHead | undefined
 }
 
 export function unsentText(connection: number, octets: number, why: string): string {
-  return `${nameOf(connection)}: ${counted(octets, "octet")} not sent: ${shown(why)}`;
+  return `connection ${connection}: ${counted(octets, "octet")} not sent: ${shown(why)}`;
 }
 
 export function beyondText(connection: number): string {
-  return `${nameOf(connection)}: no longer HTTP after its last exchange, so what follows is sent and not compared`;
+  return `connection ${connection}: no longer HTTP after its last exchange, so what follows is sent and not compared`;
 }
 
 export function endedText(connection: number): string {
-  return `${nameOf(connection)}: differs\n    recorded: stays open\n    now:      ends, without having said so`;
+  return `connection ${connection}: differs\n    recorded: stays open\n    now:      ends, without having said so`;
 }
 
 /** The last line: how many exchanges there were of which kind, and how many connections ended before the recorded ones. */
 export function sumText(counts: Readonly<Record<ReplayVerdict, number>>, cutShort: number): string {
   const { same, different, "not compared": rest } = counts;
   const all = same + different + rest;
-  const parts = [
-    ...different > 0 ? [`${different} different`] : [],
-    ...rest > 0 ? [`${rest} not compared`] : [],
-  ];
-  const sum = parts.length === 0
-    ? (all === 1 ? "the same" : "all the same")
-    : [`${same} the same`, ...parts].join(", ");
+  const parts = [`${same} the same`];
+  if (different > 0) parts.push(`${different} different`);
+  if (rest > 0) parts.push(`${rest} not compared`);
+  const whole = all === 1 ? "the same" : "all the same";
+  const sum = parts.length === 1 ? whole : parts.join(", ");
   const ends = cutShort === 0 ? "" : `; ${counted(cutShort, "connection")} cut short`;
   return `${counted(all, "exchange")}: ${sum}${ends}`;
 }

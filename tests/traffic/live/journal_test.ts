@@ -359,9 +359,9 @@ Deno.test("what the history forgets goes into the table before it", () => {
   octets("read", PUT);
   wrote(A);
   octets("write", CREATED);
-  assert.deepEqual(journal.base.rows, []);
+  assert.deepEqual([...journal.base.rows], []);
   for (let i = 0; i < 3; i++) take({ kind: "fin", by: "client" });
-  assert.deepEqual(journal.base.rows, [["A", [["x", "1"]]]]);
+  assert.deepEqual([...journal.base.rows], [["A", [["x", "1"]]]]);
 });
 
 Deno.test("events are taken up to the number of a second, then connections are left out whole", () => {
