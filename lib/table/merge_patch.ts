@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { ByteBuffer, octetString } from "../bytes.ts";
-import { JSON_PIECE_BYTES, JsonScanner } from "../json.ts";
+import { JsonScanner } from "../json.ts";
 import { canonicalString } from "./row_text.ts";
 
 const OPEN_BRACE = 0x7b;
@@ -58,13 +58,9 @@ export function* mergePatch(target: Uint8Array, patch: Uint8Array): Generator<nu
 }
 
 function* nextMember(scanner: JsonScanner): Generator<number, boolean> {
-  for (;;) {
-    const piece = Math.floor(scanner.at / JSON_PIECE_BYTES);
-    const scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
-    if (scanned === "error") throw new TypeError("The row in the store is not JSON");
-    if (Math.floor(scanner.at / JSON_PIECE_BYTES) > piece) yield JSON_PIECE_BYTES;
-    if (scanned !== "more") return scanned === "member";
-  }
+  const scanned = yield* scanner.steps();
+  if (scanned === "error") throw new TypeError("The row in the store is not JSON");
+  return scanned === "member";
 }
 
 /** Returns a name as a patch has it. Another program may have written it with other escapes. */
