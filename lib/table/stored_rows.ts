@@ -47,8 +47,6 @@ export async function* storedPages(
 export class StoredRows {
   /** The current row as a member of the object: its name, a colon and its value. */
   start = 0;
-  /** The octet after the row; at first after the object's opening brace, or a comma. */
-  end = 1;
   #row = 0;
   readonly #value = new Value();
   readonly #element = new Value();
@@ -56,7 +54,8 @@ export class StoredRows {
   #lastRow = 0;
   #lastField: Field | undefined;
 
-  constructor(readonly bytes: Uint8Array, private readonly filters: readonly RowTest[] = []) {}
+  /** `end` is the octet after the current row; at first after the object's opening brace, or a comma. */
+  constructor(readonly bytes: Uint8Array, private readonly filters: readonly RowTest[] = [], public end = 1) {}
 
   /** Goes to the next row that passes all filters. Returns whether there is one. */
   next(): boolean {
