@@ -13,7 +13,7 @@ import { LISTING_PIECE_BYTES, MAX_QUERY_PARAMETERS, MAX_SORTS, REQUEST_LIMITS } 
 import { type Awaitable, type Portion, type Snapshot, START, type Store } from "../store.ts";
 import { FAIR_TURNS, Gate, Pacer, then } from "../turns.ts";
 import { type ListingQuery, type PageRequest, parseQuery } from "./query.ts";
-import { entityTag, JSON_TYPE, LINES_TYPE, preconditionsHold, readPreconditions } from "./resource.ts";
+import { entityTag, JSON_TYPE, LINES_TYPE, preconditionsHold } from "./resource.ts";
 import type { RowSchema } from "./row_schema.ts";
 import { holdSorted, Sorter } from "./sorting.ts";
 import { type ListingForm, RowJoiner, storedPages, type StoredRows } from "./stored_rows.ts";
@@ -81,7 +81,7 @@ function respond(
     throw error;
   };
   try {
-    if (isUnchanged(snapshot, request, form)) {
+    if (!preconditionsHold(request, snapshot.revision, tagForm(form))) {
       snapshot.close();
       return { status: 304, ...tagged(snapshot, form, []) };
     }
@@ -93,12 +93,6 @@ function respond(
   } catch (error) {
     return fail(error);
   }
-}
-
-/** Whether the client has the table as it is (RFC 9110 §13.1.2). Throws a 412 if it expects another one. */
-function isUnchanged({ revision }: Snapshot, { fields, method }: RequestHead, form: ListingForm): boolean {
-  const preconditions = readPreconditions(fields);
-  return preconditions !== undefined && !preconditionsHold(preconditions, method, revision, tagForm(form));
 }
 
 function tagForm(form: ListingForm): string {
