@@ -41,10 +41,10 @@ export type Scanned =
   /** The text is not JSON: an octet, or its end, is unexpected. */
   | "error";
 
-/** A number that cannot be stored exactly, and the members it is in. */
+/** A number that cannot be stored exactly. */
 export interface BadNumber {
-  /** The path of member names, each a JSON string with its quotes: at most the two outermost. */
-  readonly path: readonly string[];
+  /** Its first octet. */
+  readonly at: number;
   /** Why it cannot be stored. */
   readonly problem: string;
 }
@@ -57,13 +57,22 @@ const FIRST_NAME = 3;
 const COLON = 4;
 const COMMA = 5;
 const NOTHING = 6;
+const OBJECT_OR_NOTHING = 7;
+
+/** What a token does: it is wrong, ends a value, or neither. */
+type Token = "error" | "value" | "part";
 
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
+const PLUS = 0x2b;
 const MINUS = 0x2d;
 const DOT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 /** What may follow a backslash, besides `u` and four hexadecimal digits. */
 const ESCAPES = [...'"\\/bfnrt'].map((character) => character.charCodeAt(0));
 /** Significant decimal digits that distinguish any two doubles: `%.17g` prints as many. */
@@ -81,19 +90,17 @@ export function parseOctets(bytes: Uint8Array, start = 0, end: number = bytes.le
   return JSON.parse(UTF8.decode(bytes.subarray(start, end)));
 }
 
-/** Scans one JSON text. Whether it is valid UTF-8 is not checked. */
+/** Scans one JSON text, or a series of them. Whether it is valid UTF-8 is not checked. */
 export class JsonScanner {
-  /** How many octets have been scanned. */
-  at = 0;
   /** Whether the outermost value is an object. */
   isObject = false;
-  /** Members and elements inside the last member of the outermost object. */
+  /** Members and elements, at any depth, since the last {@linkcode forget}. */
   members = 0;
-  /** The nesting of that member, the outermost object included. */
+  /** The nesting since then, the outermost object included. */
   depth = 1;
-  /** The first number in that member that cannot be stored exactly. */
+  /** The first number since then that cannot be stored exactly. */
   badNumber: BadNumber | undefined;
-  /** The start of that member's name, at its quote. */
+  /** The start of the last member's name in the outermost object, at its quote. */
   nameStart = 0;
   /** The end of that member's name, after its quote. */
   nameEnd = 0;
@@ -102,168 +109,169 @@ export class JsonScanner {
   /** The end of that member's value. */
   valueEnd = 0;
   #next = VALUE;
+  #inString = false;
   /** For each depth, whether it is an object (1) or an array (0). */
   #open: Uint8Array<ArrayBuffer> = new Uint8Array(64);
   #depth = 0;
-  #inString = false;
-  /** The start of the current string, and the state after it. */
-  #stringStart = 0;
-  #afterString = COMMA;
-  /** The position of the name of the member at depth 2, if any. */
-  #innerStart = 0;
-  #innerEnd = 0;
+  #pause = JSON_PIECE_BYTES;
 
-  /** Starts at the text's first octet. */
-  constructor(private readonly bytes: Uint8Array) {}
+  /** Starts at an octet of the text; `at` tells how far it was scanned. A series is any number of objects. */
+  constructor(private bytes: Uint8Array, public at = 0, private readonly isSeries = false) {
+    if (isSeries) this.#next = OBJECT_OR_NOTHING;
+  }
+
+  /** Whether it is at the start or the end of a text. */
+  get isOutside(): boolean {
+    return this.#depth === 0;
+  }
+
+  /** Counts anew: what was found so far is dealt with. */
+  forget(): void {
+    this.members = 0;
+    this.depth = 1;
+    this.badNumber = undefined;
+  }
+
+  /** Continues in other memory: with the same text, but for its first octets. */
+  moveTo(bytes: Uint8Array, dropped: number): void {
+    this.bytes = bytes;
+    this.at -= dropped;
+    this.nameStart -= dropped;
+    this.nameEnd -= dropped;
+    this.valueStart -= dropped;
+    this.valueEnd -= dropped;
+    if (this.badNumber !== undefined) this.badNumber = { ...this.badNumber, at: this.badNumber.at - dropped };
+  }
+
+  /** Continues to the end of the next outermost member, the end of the text, or the first error; yields its work. */
+  *steps(): Generator<number, Exclude<Scanned, "more">> {
+    for (;;) {
+      const scanned = this.next(this.#pause);
+      if (scanned !== "more") return scanned;
+      yield JSON_PIECE_BYTES;
+      this.#pause = this.at + JSON_PIECE_BYTES;
+    }
+  }
 
   /** Continues to the end of the next outermost member, the end of the text, the first error, or the limit. */
   next(limit: number = Infinity): Scanned {
-    const bytes = this.bytes;
-    const end = Math.min(limit, bytes.length);
+    const end = Math.min(limit, this.bytes.length);
     while (this.at < end) {
-      if (this.#inString) {
-        if (!this.#scanString(end)) return "error";
-        if (!this.#inString && this.#afterString === COMMA && this.#valueEnded()) return "member";
-        continue;
-      }
-      const byte = bytes[this.at];
-      if (isBlank(byte)) {
-        this.at++;
-        continue;
-      }
-      switch (this.#next) {
-        case FIRST_NAME:
-          if (byte === 0x7d) {
-            if (this.#close()) return "member";
-            break;
-          }
-        // falls through
-        case NAME:
-          if (byte !== QUOTE) return "error";
-          this.#beginString(COLON);
-          break;
-        case COLON:
-          if (byte !== 0x3a) return "error";
-          this.at++;
-          this.#next = VALUE;
-          break;
-        case FIRST_ELEMENT:
-          if (byte === 0x5d) {
-            if (this.#close()) return "member";
-            break;
-          }
-        // falls through
-        case VALUE:
-          this.#count();
-          if (byte === QUOTE) this.#beginString(COMMA);
-          else if (byte === 0x7b || byte === 0x5b) this.#descend(byte === 0x7b);
-          else if (!this.#scanAtom(byte)) return "error";
-          else if (this.#valueEnded()) return "member";
-          break;
-        case COMMA:
-          if (byte === 0x2c) {
-            this.at++;
-            this.#next = this.#open[this.#depth] === 1 ? NAME : VALUE;
-          } else if (byte === 0x7d || byte === 0x5d) {
-            if (this.#open[this.#depth] !== (byte === 0x7d ? 1 : 0)) return "error";
-            if (this.#close()) return "member";
-          } else return "error";
-          break;
-        default:
-          return "error";
-      }
+      const token = this.#inString ? this.#scanString(end) : this.#scanToken(this.bytes[this.at]);
+      if (token === "error") return "error";
+      if (token === "part") continue;
+      if (this.#depth === 0) this.#next = this.isSeries ? OBJECT_OR_NOTHING : NOTHING;
+      else this.#next = COMMA;
+      if (this.#depth !== 1 || this.#open[1] !== 1) continue;
+      this.valueEnd = this.at;
+      return "member";
     }
-    if (this.at < bytes.length) return "more";
-    return this.#next === NOTHING ? "end" : "error";
+    if (this.at < this.bytes.length) return "more";
+    return this.#next >= NOTHING ? "end" : "error";
   }
 
-  #count(): void {
-    if (this.#depth === 1) {
-      this.valueStart = this.at;
-      this.members = 0;
-    } else this.members++;
+  #scanToken(byte: number): Token {
+    const next = this.#next;
+    switch (byte) {
+      case 0x20:
+      case 0x0a:
+      case 0x0d:
+      case 0x09:
+        break;
+      case 0x2c:
+        if (next !== COMMA) return "error";
+        this.#next = this.#open[this.#depth] === 1 ? NAME : VALUE;
+        break;
+      case 0x3a:
+        if (next !== COLON) return "error";
+        this.#next = VALUE;
+        break;
+      case QUOTE:
+        if (next > FIRST_NAME) return "error";
+        if (next < NAME) this.#beginValue();
+        else this.#beginName();
+        this.#inString = true;
+        break;
+      case CLOSE_BRACE:
+      case CLOSE_BRACKET: {
+        const isAllowed = next === COMMA || next === FIRST_NAME || next === FIRST_ELEMENT;
+        if (!isAllowed || this.#open[this.#depth] !== (byte === CLOSE_BRACE ? 1 : 0)) return "error";
+        this.#depth--;
+        this.at++;
+        return "value";
+      }
+      default:
+        if (next > FIRST_ELEMENT && !(next === OBJECT_OR_NOTHING && byte === OPEN_BRACE)) return "error";
+        this.#beginValue();
+        if (byte !== OPEN_BRACE && byte !== OPEN_BRACKET) return this.#scanAtom(byte) ? "value" : "error";
+        this.#descend(byte === OPEN_BRACE);
+    }
+    this.at++;
+    return "part";
   }
 
-  /** Reads a whole number or literal. */
-  #scanAtom(byte: number): boolean {
-    if (byte === MINUS || isDigit(byte)) return this.#scanNumber();
-    if (byte === 0x74) return this.#scanLiteral("true");
-    if (byte === 0x66) return this.#scanLiteral("false");
-    return byte === 0x6e && this.#scanLiteral("null");
+  #beginName(): void {
+    this.#next = COLON;
+    if (this.#depth === 1) this.nameStart = this.at;
+  }
+
+  #beginValue(): void {
+    this.#next = COMMA;
+    if (this.#depth === 0) return;
+    if (this.#depth === 1) this.valueStart = this.at;
+    this.members++;
   }
 
   #descend(isObject: boolean): void {
     if (this.#depth === 0) this.isObject = isObject;
-    if (++this.#depth === this.#open.length) {
-      const open = new Uint8Array(2 * this.#open.length);
+    this.#depth++;
+    if (this.#depth === this.#open.length) {
+      const open = new Uint8Array(2 * this.#depth);
       open.set(this.#open);
       this.#open = open;
     }
-    if (this.#depth > this.depth) this.depth = this.#depth;
+    this.depth = Math.max(this.depth, this.#depth);
     this.#open[this.#depth] = isObject ? 1 : 0;
     this.#next = isObject ? FIRST_NAME : FIRST_ELEMENT;
-    this.at++;
-  }
-
-  /** Ends an object or array. Returns whether an outermost member ends with it. */
-  #close(): boolean {
-    this.#depth--;
-    this.at++;
-    return this.#valueEnded();
-  }
-
-  /** Ends a value. Returns whether an outermost member ends with it. */
-  #valueEnded(): boolean {
-    this.#next = this.#depth === 0 ? NOTHING : COMMA;
-    if (this.#depth !== 1 || this.#open[1] !== 1) return false;
-    this.valueEnd = this.at;
-    return true;
-  }
-
-  #beginString(after: number): void {
-    this.#inString = true;
-    this.#stringStart = this.at++;
-    this.#afterString = after;
   }
 
   /** Continues a string to its end, or to the limit between two characters. */
-  #scanString(limit: number): boolean {
-    const bytes = this.bytes;
+  #scanString(limit: number): Token {
+    const { bytes } = this;
     let at = this.at;
     while (at < limit && bytes[at] !== QUOTE) {
       const next = bytes[at] === BACKSLASH ? escapeEnd(bytes, at) : at + 1;
       if (next === 0 || bytes[at] < 0x20) {
         this.at = at;
-        return false;
+        return "error";
       }
       at = next;
     }
     this.at = at;
-    if (at < limit) {
-      this.at++;
-      this.#inString = false;
-      if (this.#afterString === COLON) this.#nameEnded();
-    }
-    return true;
+    if (at >= limit) return "part";
+    this.at++;
+    this.#inString = false;
+    if (this.#next === COMMA) return "value";
+    if (this.#depth === 1) this.nameEnd = this.at;
+    return "part";
   }
 
-  #nameEnded(): void {
-    this.#next = COLON;
-    if (this.#depth === 1) {
-      this.nameStart = this.#stringStart;
-      this.nameEnd = this.at;
-      this.#innerEnd = 0;
-      this.depth = 1;
-      this.badNumber = undefined;
-    } else if (this.#depth === 2) {
-      this.#innerStart = this.#stringStart;
-      this.#innerEnd = this.at;
+  /** Reads a whole number or literal. */
+  #scanAtom(byte: number): boolean {
+    if (byte === MINUS || isDigit(byte)) return this.#scanNumber();
+    for (const literal of ["true", "false", "null"]) {
+      if (byte !== literal.charCodeAt(0)) continue;
+      for (let i = 0; i < literal.length; i++, this.at++) {
+        if (this.bytes[this.at] !== literal.charCodeAt(i)) return false;
+      }
+      return true;
     }
+    return false;
   }
 
   /** Reads `[ minus ] int [ frac ] [ exp ]` (RFC 8259 §6). */
   #scanNumber(): boolean {
-    const bytes = this.bytes;
+    const { bytes } = this;
     const start = this.at;
     if (bytes[this.at] === MINUS) this.at++;
     if (bytes[this.at] === ZERO) this.at++;
@@ -272,14 +280,16 @@ export class JsonScanner {
       this.at++;
       if (!this.#scanDigits()) return false;
     }
-    let isPlain = this.at - start <= MAX_PLAIN_OCTETS;
-    if (bytes[this.at] === 0x65 || bytes[this.at] === 0x45) {
+    const isPlain = this.at - start <= MAX_PLAIN_OCTETS;
+    const hasExponent = (bytes[this.at] | 0x20) === 0x65;
+    if (hasExponent) {
       this.at++;
-      if (bytes[this.at] === MINUS || bytes[this.at] === 0x2b) this.at++;
+      if (bytes[this.at] === MINUS || bytes[this.at] === PLUS) this.at++;
       if (!this.#scanDigits()) return false;
-      isPlain = false;
     }
-    if (!isPlain && this.badNumber === undefined) this.#checkNumber(start);
+    if (isPlain && !hasExponent || this.badNumber !== undefined) return true;
+    const problem = numberProblem(UTF8.decode(bytes.subarray(start, this.at)));
+    if (problem !== undefined) this.badNumber = { at: start, problem };
     return true;
   }
 
@@ -288,21 +298,6 @@ export class JsonScanner {
     const start = this.at;
     while (isDigit(this.bytes[this.at])) this.at++;
     return this.at > start;
-  }
-
-  #checkNumber(start: number): void {
-    const problem = numberProblem(UTF8.decode(this.bytes.subarray(start, this.at)));
-    if (problem === undefined || this.nameEnd === 0) return;
-    const path = [UTF8.decode(this.bytes.subarray(this.nameStart, this.nameEnd))];
-    if (this.#innerEnd > 0) path.push(UTF8.decode(this.bytes.subarray(this.#innerStart, this.#innerEnd)));
-    this.badNumber = { path, problem };
-  }
-
-  #scanLiteral(literal: string): boolean {
-    for (let i = 0; i < literal.length; i++, this.at++) {
-      if (this.bytes[this.at] !== literal.charCodeAt(i)) return false;
-    }
-    return true;
   }
 }
 
@@ -320,11 +315,11 @@ export interface MemberSpan {
 export function memberSpans(bytes: Uint8Array): MemberSpan[] | undefined {
   const scanner = new JsonScanner(bytes);
   const spans: MemberSpan[] = [];
-  let scanned: Scanned;
-  while ((scanned = scanner.next()) === "member") {
+  for (;;) {
+    const scanned = scanner.next();
+    if (scanned !== "member") return scanned === "end" && scanner.isObject ? spans : undefined;
     spans.push({ start: scanner.nameStart, nameEnd: scanner.nameEnd, end: scanner.valueEnd });
   }
-  return scanned === "end" && scanner.isObject ? spans : undefined;
 }
 
 /** Whether octets are JSON text in UTF-8. */

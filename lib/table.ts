@@ -22,12 +22,11 @@ import { type Contents, readContents, reportOf, type TableListener, type TableRe
 import {
   allow,
   createdResponse,
+  hasPreconditions,
   JSON_TYPE,
   LINES_TYPE,
   noSuchRow,
-  type Preconditions,
   preconditionsHold,
-  readPreconditions,
   refuseMethod,
   refuseStoreError,
   requireContent,
@@ -174,14 +173,13 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     const isNew = request.method === "POST";
     const respond = (written: Written | undefined) =>
       isNew ? createdResponse(name, written) : writtenResponse(written!, content);
-    const preconditions = readPreconditions(request.fields);
-    if (preconditions === undefined) {
+    if (!hasPreconditions(request.fields)) {
       const write = (row: NewRow) =>
         this.#lanes.share(name, requester, () => this.store.put(row, isNew ? ABSENT : undefined));
       return then(then(this.#newRow(call), write), respond);
     }
     let row: NewRow | undefined;
-    return this.#readAndWrite(call, preconditions, async (current) => {
+    return this.#readAndWrite(call, async (current) => {
       row ??= await this.#newRow(call);
       const written = await this.store.put(row, isNew || current === undefined ? ABSENT : current.version);
       return written !== undefined || isNew ? respond(written) : undefined;
@@ -189,10 +187,10 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   #patchRow(call: RowCall): Promise<HttpResponse> {
-    const { request, name, content, requester } = call;
+    const { name, content, requester } = call;
     let patch: Uint8Array | undefined;
     const pacer = new Pacer(requester);
-    return this.#readAndWrite(call, readPreconditions(request.fields), async (current) => {
+    return this.#readAndWrite(call, async (current) => {
       if (current === undefined) throw noSuchRow(name);
       patch ??= await pacer.run(readRow(content, name, this.#limits.schema));
       const value = await pacer.run(this.#patched(current, patch));
@@ -203,14 +201,13 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
 
   #deleteRow(call: RowCall): Awaitable<HttpResponse> {
     const { request, name, requester } = call;
-    const preconditions = readPreconditions(request.fields);
-    if (preconditions === undefined) {
+    if (!hasPreconditions(request.fields)) {
       return then(this.#lanes.share(name, requester, () => this.store.remove(name)), (isRemoved) => {
         if (!isRemoved) throw noSuchRow(name);
         return response(204);
       });
     }
-    return this.#readAndWrite(call, preconditions, async (current) => {
+    return this.#readAndWrite(call, async (current) => {
       if (current === undefined) throw noSuchRow(name);
       return await this.store.remove(name, current.version) ? response(204) : undefined;
     });
@@ -221,15 +218,14 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
    * No client overwrites another one's change unseen (RFC 9110 §13.1.1).
    */
   #readAndWrite(
-    { request: { method }, name, requester }: RowCall,
-    preconditions: Preconditions | undefined,
+    { request, name, requester }: RowCall,
     write: (current: Row | undefined) => Promise<HttpResponse | undefined>,
   ): Promise<HttpResponse> {
     const attempt = async () => {
       const current = await this.store.get(name);
       // Preconditions are ignored where the response would be 404 or 409 without them (RFC 9110 §13.2.1).
-      const isDone = method === "PUT" || (method === "POST" ? current === undefined : current !== undefined);
-      if (preconditions !== undefined && isDone) preconditionsHold(preconditions, method, current?.version);
+      const isDone = request.method === "PUT" || (request.method === "POST") === (current === undefined);
+      if (isDone) preconditionsHold(request, current?.version);
       return await write(current);
     };
     return this.#lanes.alone(name, requester, () => retried(`The row ${JSON.stringify(name)}`, attempt));

@@ -26,10 +26,11 @@ function scan(text: string | Uint8Array, step = Infinity): { members: Member[]; 
     members.push({
       name: part(scanner.nameStart, scanner.nameEnd),
       value: part(scanner.valueStart, scanner.valueEnd),
-      members: scanner.members,
+      members: scanner.members - 1,
       depth: scanner.depth,
-      ...scanner.badNumber && { bad: `${scanner.badNumber.path.join(".")} ${scanner.badNumber.problem}` },
+      ...scanner.badNumber && { bad: `${scanner.badNumber.at} ${scanner.badNumber.problem}` },
     });
+    scanner.forget();
   }
 }
 
@@ -68,13 +69,13 @@ Deno.test("members, elements and nesting are counted", () => {
   ]);
 });
 
-Deno.test("a number that cannot be stored is reported with its path", () => {
+Deno.test("the first number of a member that cannot be stored is reported with its place", () => {
   const [a, b, c, d] =
     scan('{"a":{"x":1,"y":[1e400,1e-400]},"b":1e400,"c":{"z":9007199254740991},"d":[1e400]}').members;
-  assert.match(a.bad!, /^"a"\."y" is a number beyond/);
-  assert.match(b.bad!, /^"b" is a number beyond/);
+  assert.match(a.bad!, /^17 is a number beyond/);
+  assert.match(b.bad!, /^36 is a number beyond/);
   assert.equal(c.bad, undefined);
-  assert.match(d.bad!, /^"d" is a number beyond/);
+  assert.match(d.bad!, /^74 is a number beyond/);
   // The longest numbers that need no further check, and the shortest that do.
   for (const number of ["999999999999999", "-99999999999999", "0.9999999999999"]) {
     assert.equal(scan(`{"a":${number}}`).members[0].bad, undefined);

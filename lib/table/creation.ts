@@ -10,15 +10,15 @@ import { type Lanes, Pacer } from "../turns.ts";
 import { BareRow, readLines, readRows, TABLE_FORMS } from "./bulk_rows.ts";
 import {
   allCreatedResponse,
+  hasPreconditions,
   LINES_TYPE,
   mediaType,
   preconditionsHold,
-  readPreconditions,
   writtenResponse,
 } from "./resource.ts";
 import type { RowLimits } from "./row_schema.ts";
 import { readRow, requireSchema, rowOf } from "./row_text.ts";
-import { storedPages, type StoredRows } from "./stored_rows.ts";
+import { storedPages } from "./stored_rows.ts";
 import { JSON_PIECE_BYTES } from "../json.ts";
 
 const LOWER_R = 0x72;
@@ -33,8 +33,8 @@ export class Creator {
     this.names = new ChosenNames(store);
   }
 
-  async create({ fields, method }: RequestHead, content: Uint8Array, requester?: Requester): Promise<HttpResponse> {
-    const read = mediaType(fields) === LINES_TYPE ? readLines : readRows;
+  async create(request: RequestHead, content: Uint8Array, requester?: Requester): Promise<HttpResponse> {
+    const read = mediaType(request.fields) === LINES_TYPE ? readLines : readRows;
     const create = async (expected?: number) => {
       try {
         const parts = read(content, this.limits, new Pacer(requester));
@@ -46,13 +46,12 @@ export class Creator {
         if (content.length > MAX_GARBAGE_BYTES) collectSoon();
       }
     };
-    const preconditions = readPreconditions(fields);
-    if (preconditions === undefined) return (await create())!;
+    if (!hasPreconditions(request.fields)) return (await create())!;
     return await retried("The table", async () => {
       const snapshot = await this.store.snapshot();
       const { revision } = snapshot;
       snapshot.close();
-      preconditionsHold(preconditions, method, revision);
+      preconditionsHold(request, revision);
       return await create(revision);
     });
   }
@@ -143,17 +142,15 @@ export class ChosenNames {
     if (this.store.largestNumber !== undefined) return this.note(`r${await this.store.largestNumber()}`);
     const snapshot = await this.store.snapshot();
     try {
-      for await (const rows of storedPages(snapshot, START, pacer)) while (rows.next()) this.#noteAt(rows);
+      for await (const rows of storedPages(snapshot, START, pacer)) while (rows.next()) this.#noteIn(rows.row());
     } finally {
       snapshot.close();
     }
   }
 
-  /** Takes note of the current row's name, of which most are of another form. */
-  #noteAt({ bytes, start }: StoredRows): void {
-    if (bytes[start + 1] !== LOWER_R) return;
-    const end = bytes.indexOf(QUOTE, start + 2);
-    if (end - start <= MAX_DIGITS + 2) this.note(octetString(bytes, start + 1, end));
+  /** Takes note of a row's name, of which most are of another form. */
+  #noteIn(row: Uint8Array): void {
+    if (row[1] === LOWER_R) this.note(octetString(row, 1, row.indexOf(QUOTE, 2)));
   }
 }
 

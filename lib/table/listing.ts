@@ -13,12 +13,13 @@ import { LISTING_PIECE_BYTES, MAX_QUERY_PARAMETERS, MAX_SORTS, REQUEST_LIMITS } 
 import { type Awaitable, type Portion, type Snapshot, START, type Store } from "../store.ts";
 import { FAIR_TURNS, Gate, Pacer, then } from "../turns.ts";
 import { type ListingQuery, type PageRequest, parseQuery } from "./query.ts";
-import { entityTag, JSON_TYPE, LINES_TYPE, preconditionsHold, readPreconditions } from "./resource.ts";
+import { entityTag, JSON_TYPE, LINES_TYPE, preconditionsHold } from "./resource.ts";
 import type { RowSchema } from "./row_schema.ts";
 import { holdSorted, Sorter } from "./sorting.ts";
 import { type ListingForm, RowJoiner, storedPages, type StoredRows } from "./stored_rows.ts";
 
-type Pieces = Required<Pick<AsyncIterator<string | Uint8Array, undefined>, "next" | "return">>;
+/** Returns the next piece of a listing. */
+type NextPiece = () => Awaitable<IteratorResult<string | Uint8Array, undefined>>;
 
 /** Bounds the memory of all sorted listings: how many of the process are produced at a time. */
 const SORTS = new Gate(MAX_SORTS);
@@ -38,10 +39,17 @@ export function listTable(
       requester?.signal.throwIfAborted();
       return store.snapshot();
     });
-    return then(snapshot, (snapshot) => wholeTable(snapshot, request));
+    return then(snapshot, (snapshot) => respond(snapshot, request, form, () => wholeTable(snapshot)));
   }
   const query = parseQuery(request.query ?? "", schema);
-  const select = () => selection(store, request, query, form, new Pacer(requester));
+  const select = async () => {
+    const pacer = new Pacer(requester);
+    const snapshot = await store.snapshot();
+    return await respond(snapshot, request, form, async () => {
+      const listing = await selectedRows(snapshot, query, form, pacer);
+      return query.page === undefined ? listing : { ...listing, links: pageLinks(request.query!, query.page, listing) };
+    });
+  };
   return query.sort.length === 0 ? select() : SORTS.run(select, requester);
 }
 
@@ -61,20 +69,25 @@ function formOf(fields: Fields): ListingForm {
   return areLines ? LINES_TYPE : JSON_TYPE;
 }
 
-/** Answers with a table that fits one portion whole, with its length; streams a larger one. */
-function wholeTable(snapshot: Snapshot, request: RequestHead): Awaitable<HttpResponse> {
+/** Answers with what is listed, unless the client has it. Whatever fails, the snapshot is closed. */
+function respond(
+  snapshot: Snapshot,
+  request: RequestHead,
+  form: ListingForm,
+  list: () => Awaitable<Listing>,
+): Awaitable<HttpResponse> {
   const fail = (error: unknown): never => {
     snapshot.close();
     throw error;
   };
   try {
-    if (isUnchanged(snapshot, request, JSON_TYPE)) return unchanged(snapshot, JSON_TYPE);
-    const response = then(snapshot.json(START), (first) => {
-      if (first.next === undefined) snapshot.close();
-      const content = first.next === undefined
-        ? first.content
-        : streamOf(wholePieces(snapshot, first), () => snapshot.close());
-      return listingResponse(snapshot, JSON_TYPE, { total: snapshot.total, content });
+    if (!preconditionsHold(request, snapshot.revision, tagForm(form))) {
+      snapshot.close();
+      return { status: 304, ...tagged(snapshot, form, []) };
+    }
+    const response = then(list(), ({ total, content, links = [] }) => {
+      const about = tagged(snapshot, form, [["X-Total-Count", String(total)], ...links]);
+      return { status: 200, contentType: form, ...about, content };
     });
     return response instanceof Promise ? response.catch(fail) : response;
   } catch (error) {
@@ -82,48 +95,8 @@ function wholeTable(snapshot: Snapshot, request: RequestHead): Awaitable<HttpRes
   }
 }
 
-async function selection(
-  store: Pick<Store, "snapshot">,
-  request: RequestHead,
-  query: ListingQuery,
-  form: ListingForm,
-  pacer: Pacer,
-): Promise<HttpResponse> {
-  const snapshot = await store.snapshot();
-  try {
-    if (isUnchanged(snapshot, request, form)) return unchanged(snapshot, form);
-    const listing = await selectedRows(snapshot, query, form, pacer);
-    const links = query.page === undefined ? [] : pageLinks(request.query!, query.page, listing);
-    return listingResponse(snapshot, form, listing, links);
-  } catch (error) {
-    snapshot.close();
-    throw error;
-  }
-}
-
-/** Whether the client has the table as it is (RFC 9110 §13.1.2). Throws a 412 if it expects another one. */
-function isUnchanged({ revision }: Snapshot, { fields, method }: RequestHead, form: ListingForm): boolean {
-  const preconditions = readPreconditions(fields);
-  return preconditions !== undefined && !preconditionsHold(preconditions, method, revision, tagForm(form));
-}
-
 function tagForm(form: ListingForm): string {
   return form === LINES_TYPE ? "-ndjson" : "";
-}
-
-function unchanged(snapshot: Snapshot, form: ListingForm): HttpResponse {
-  snapshot.close();
-  return { status: 304, ...tagged(snapshot, form, []) };
-}
-
-function listingResponse(
-  snapshot: Snapshot,
-  form: ListingForm,
-  { total, content }: Listing,
-  links: readonly FieldLine[] = [],
-): HttpResponse {
-  const about = tagged(snapshot, form, [["X-Total-Count", String(total)], ...links]);
-  return { status: 200, contentType: form, ...about, content };
 }
 
 /** Returns the tag, and the fields with Vary, since Accept chooses the form (RFC 9110 §12.5.5). */
@@ -140,33 +113,37 @@ interface Listing {
   readonly content: string | Uint8Array | ContentStream;
   /** Whether a page that ends with the row of this number is not refused for its size; by default none is. */
   readonly reaches?: (end: number) => boolean;
+  /** The links to other pages. */
+  readonly links?: readonly FieldLine[];
 }
 
-/** Reads the table piece by piece. A piece is not kept once it was given away: a generator would hold it. */
-function wholePieces(snapshot: Snapshot, first: Portion<string | Uint8Array>): Pieces {
-  let ready: Portion<string | Uint8Array> | undefined = first;
-  let cursor = first.next;
-  return {
-    async next() {
+/** Lists a table that fits one portion whole; streams a larger one, of which no piece is kept once it was given away. */
+function wholeTable(snapshot: Snapshot): Awaitable<Listing> {
+  const { total } = snapshot;
+  return then(snapshot.json(START), (first) => {
+    if (first.next === undefined) {
+      snapshot.close();
+      return { total, content: first.content };
+    }
+    let ready: Portion<string | Uint8Array> | undefined = first;
+    let cursor: number | undefined = first.next;
+    const next = async (): Promise<IteratorResult<string | Uint8Array, undefined>> => {
       if (ready === undefined && cursor === undefined) return { done: true, value: undefined };
-      const { content, next } = ready ?? await snapshot.json(cursor!);
+      const portion: Portion<string | Uint8Array> = ready ?? await snapshot.json(cursor!);
       ready = undefined;
-      cursor = next;
-      return { value: content };
-    },
-    return: () => Promise.resolve({ done: true, value: undefined }),
-  };
+      cursor = portion.next;
+      return { value: portion.content };
+    };
+    return { total, content: streamOf(next, () => snapshot.close()) };
+  });
 }
 
-/** Wraps pieces in a stream that calls `giveUp` once it fails, ends or is returned, even if it was never started. */
-function streamOf(
-  pieces: Pieces | Generator<Uint8Array>,
-  giveUp: () => void,
-): ContentStream {
-  const iterator: AsyncIterator<string | Uint8Array> = {
+/** Makes pieces a stream that calls `giveUp` once it fails, ends or is returned, even if it was never started. */
+function streamOf(next: NextPiece, giveUp: () => void): ContentStream {
+  const iterator: AsyncIterator<string | Uint8Array, undefined> = {
     async next() {
       try {
-        const piece = await pieces.next();
+        const piece = await next();
         if (piece.done) giveUp();
         return piece;
       } catch (error) {
@@ -174,9 +151,9 @@ function streamOf(
         throw error;
       }
     },
-    async return() {
-      giveUp();
-      return await pieces.return(undefined);
+    return() {
+      next = () => ({ done: true, value: undefined });
+      return iterator.next();
     },
   };
   return { [Symbol.asyncIterator]: () => iterator };
@@ -211,7 +188,7 @@ async function selectedRows(
   if (!fits) {
     const rows = storedPages(snapshot, cursor, pacer, query.filters);
     const pieces = selectionPieces(rows, first - row, end - row, new RowJoiner(form));
-    return { total, content: streamOf(pieces, () => snapshot.close()) };
+    return { total, content: streamOf(() => pieces.next(), () => snapshot.close()) };
   }
   snapshot.close();
   return { total, content: listed.end() };
@@ -250,7 +227,7 @@ async function sortedRows(
   const pieces = await sorter.pieces(first, new RowJoiner(form));
   const reaches = (end: number) => sorter.reaches(end);
   const content = sorter.bytes > LISTING_PIECE_BYTES
-    ? streamOf(pieces, holdSorted(sorter.bytes))
+    ? streamOf(() => pieces.next(), holdSorted(sorter.bytes))
     : pieces.next().value!;
   snapshot.close();
   return { total, content, reaches };

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { ByteBuffer, octetString } from "../bytes.ts";
-import { JSON_PIECE_BYTES, JsonScanner } from "../json.ts";
+import { JsonScanner } from "../json.ts";
 import { canonicalString } from "./row_text.ts";
 
 const OPEN_BRACE = 0x7b;
@@ -13,58 +13,43 @@ const EMPTY_OBJECT = ENCODER.encode("{}");
 const [OPEN, COMMA, CLOSE, COLON] = ["{", ",", "}", ":"].map((mark) => ENCODER.encode(mark));
 
 /**
- * Applies a merge patch, an object as it is stored: null removes a member, an object is merged, another value replaces
- * (RFC 7396 §2). A target that is no object is replaced.
+ * Applies a merge patch to what is stored: null removes a member, an object is merged, another value replaces (RFC 7396
+ * §2). A target that is no object is replaced.
  */
 export function* mergePatch(target: Uint8Array, patch: Uint8Array): Generator<number, Uint8Array> {
+  if (patch[0] !== OPEN_BRACE) return patch;
   const changes = new Map<string, Uint8Array>();
   for (const sent = new JsonScanner(patch); yield* nextMember(sent);) {
     changes.set(octetString(patch, sent.nameStart, sent.nameEnd), patch.subarray(sent.valueStart, sent.valueEnd));
   }
   const merged = new ByteBuffer(target.length + patch.length);
-  const old = target[0] === OPEN_BRACE ? target : EMPTY_OBJECT;
-  /** Members of the target since the last one that changes, which are copied together. */
-  let from = 0;
-  let to = 0;
-  const copy = () => {
-    if (to === from) return;
+  const add = (...parts: Uint8Array[]) => {
     merged.append(merged.length === 0 ? OPEN : COMMA);
-    merged.append(old.subarray(from, to));
+    for (const part of parts) merged.append(part);
   };
-  const add = function* (name: Uint8Array, value: Uint8Array, change: Uint8Array): Generator<number, void> {
-    if (change[0] === NULL) return;
-    for (const part of [merged.length === 0 ? OPEN : COMMA, name, COLON]) merged.append(part);
-    merged.append(change[0] === OPEN_BRACE ? yield* mergePatch(value, change) : change);
-  };
+  const old = target[0] === OPEN_BRACE ? target : EMPTY_OBJECT;
   for (const kept = new JsonScanner(old); yield* nextMember(kept);) {
-    const { nameStart, nameEnd, valueEnd } = kept;
+    const { nameStart, nameEnd, valueStart, valueEnd } = kept;
     const key = keyOf(octetString(old, nameStart, nameEnd));
     const change = changes.get(key);
-    if (change === undefined) {
-      if (to === from) from = nameStart;
-      to = valueEnd;
-      continue;
-    }
     changes.delete(key);
-    copy();
-    from = to = 0;
-    yield* add(old.subarray(nameStart, nameEnd), old.subarray(kept.valueStart, valueEnd), change);
+    if (change === undefined) add(old.subarray(nameStart, valueEnd));
+    else if (change[0] !== NULL) {
+      add(old.subarray(nameStart, nameEnd), COLON, yield* mergePatch(old.subarray(valueStart, valueEnd), change));
+    }
   }
-  copy();
-  for (const [key, change] of changes) yield* add(Buffer.from(key, "latin1"), EMPTY_OBJECT, change);
+  for (const [key, change] of changes) {
+    if (change[0] !== NULL) add(Buffer.from(key, "latin1"), COLON, yield* mergePatch(EMPTY_OBJECT, change));
+  }
   if (merged.length === 0) return EMPTY_OBJECT;
   merged.append(CLOSE);
   return merged.view();
 }
 
 function* nextMember(scanner: JsonScanner): Generator<number, boolean> {
-  for (;;) {
-    const piece = Math.floor(scanner.at / JSON_PIECE_BYTES);
-    const scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
-    if (scanned === "error") throw new TypeError("The row in the store is not JSON");
-    if (Math.floor(scanner.at / JSON_PIECE_BYTES) > piece) yield JSON_PIECE_BYTES;
-    if (scanned !== "more") return scanned === "member";
-  }
+  const scanned = yield* scanner.steps();
+  if (scanned === "error") throw new TypeError("The row in the store is not JSON");
+  return scanned === "member";
 }
 
 /** Returns a name as a patch has it. Another program may have written it with other escapes. */

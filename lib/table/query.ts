@@ -19,7 +19,7 @@ import {
   type Value,
   valueOf,
 } from "./comparison.ts";
-import { FILTER_OPERATORS, type RowFieldType, type RowSchema } from "./row_schema.ts";
+import { FILTER_OPERATORS, type RowSchema } from "./row_schema.ts";
 import { type Field, fieldOf, type RowTest } from "./stored_rows.ts";
 
 /** Rows per page, unless the query says otherwise. */
@@ -46,11 +46,7 @@ export interface ListingQuery {
   readonly page: PageRequest | undefined;
 }
 
-interface TypedField extends Field {
-  readonly type: RowFieldType;
-}
-
-type Operator = (operand: string, field: TypedField, parameter: string) => RowTest;
+type Operator = (operand: string, field: Field, parameter: string) => RowTest;
 
 /** The operators other than `eq` and `in`, whose values are alternatives. */
 const OPERATORS: Record<string, Operator> = {
@@ -73,7 +69,7 @@ const OPERATORS: Record<string, Operator> = {
 
 /** Returns a test for a field that equals one of the values, or has an element that does. */
 function equalToAny(values: readonly Value[], field: Field): RowTest {
-  const test = anyOf(values, field.isText);
+  const test = anyOf(values, field.type === "string");
   return (row) => row.anyPasses(field, test);
 }
 
@@ -100,8 +96,8 @@ function part(holds: (text: string, part: string) => boolean): Operator {
 }
 
 /** Returns the value that a parameter compares with. Throws a 400 if it is not in the notation of the field's type. */
-function valueFor(operand: string, { type, isText }: TypedField, parameter: string): Value {
-  const value = valueOf(operand, !isText);
+function valueFor(operand: string, { type }: Field, parameter: string): Value {
+  const value = valueOf(operand, type !== "string");
   const isNumber = type === "integer" || type === "number";
   if (isNumber ? value.kind === NUMBER : type !== "boolean" || operand === "true" || operand === "false") return value;
   throw wrong(`${parameter} takes ${isNumber ? "a number" : "true or false"}, saw ${JSON.stringify(operand)}`);
@@ -128,14 +124,14 @@ export function parseQuery(query: string, schema: RowSchema): ListingQuery {
     throw new HttpError(400, `A query has at most ${MAX_QUERY_PARAMETERS} parameters, saw ${parameters.length}`);
   }
   const options = new Map<string, string>();
-  const fields = new Map<string, TypedField>();
+  const fields = new Map<string, Field>();
   const typedField = (name: string, parameter: string) => {
     const field = fields.get(name) ?? parseField(name, parameter, schema);
     fields.set(name, field);
     return field;
   };
   const filters: RowTest[] = [];
-  const equal = new Map<TypedField, Value[]>();
+  const equal = new Map<Field, Value[]>();
   for (const [name, value] of parameters) {
     if (OPTIONS.includes(name)) {
       if (options.has(name)) throw wrong(`${name} is given twice`);
@@ -195,13 +191,12 @@ function parseSort(text: string | undefined, field: (name: string) => Field): So
 }
 
 /** Finds a field by its name. In rows of any form, `author.name` is a member of a nested object. */
-function parseField(name: string, parameter: string, schema: RowSchema): TypedField {
+function parseField(name: string, parameter: string, schema: RowSchema): Field {
   if (name === "" || !schema.has(name)) {
     const known = schema.fields === undefined ? "" : `: a row has the fields ${schema.names}`;
     throw wrong(`${parameter} names the unknown field ${JSON.stringify(name)}${known}`);
   }
-  const type = schema.typeOf(name);
-  return { ...fieldOf(schema.fields === undefined ? name.split(".") : [name], type === "string"), type };
+  return fieldOf(schema.fields === undefined ? name.split(".") : [name], schema.typeOf(name));
 }
 
 function parsePage(page: string | undefined, perPage: string | undefined): PageRequest | undefined {

@@ -119,28 +119,23 @@ export function entityTag(version: number, form = ""): string {
   return `"${version}${form}"`;
 }
 
-export interface Preconditions {
-  readonly ifMatch: string | undefined;
-  readonly ifNoneMatch: string | undefined;
-}
-
-/** Returns the request's preconditions; `undefined` if it has none. */
-export function readPreconditions(fields: Fields): Preconditions | undefined {
-  const ifMatch = fields.get("if-match");
-  const ifNoneMatch = fields.get("if-none-match");
-  return ifMatch === undefined && ifNoneMatch === undefined ? undefined : { ifMatch, ifNoneMatch };
+/** Whether a request has preconditions that the table evaluates. */
+export function hasPreconditions(fields: Fields): boolean {
+  return fields.get("if-match") !== undefined || fields.get("if-none-match") !== undefined;
 }
 
 /**
- * Evaluates preconditions on a version, or on what does not exist, in the order of RFC 9110 §13.2.2: throws a 412 if one
+ * Evaluates a request's preconditions on a version, or on what does not exist, in the order of RFC 9110 §13.2.2: throws a 412 if one
  * is false; returns `false` if the response is 304.
  */
 export function preconditionsHold(
-  { ifMatch, ifNoneMatch }: Preconditions,
-  method: string,
+  { fields, method }: Pick<RequestHead, "fields" | "method">,
   version: number | undefined,
   form?: string,
 ): boolean {
+  const ifMatch = fields.get("if-match");
+  const ifNoneMatch = fields.get("if-none-match");
+  if (ifMatch === undefined && ifNoneMatch === undefined) return true;
   const tag = version === undefined ? undefined : entityTag(version, form);
   if (ifMatch !== undefined && !matches(ifMatch, "If-Match", tag, true)) {
     const is = tag === undefined ? "nothing exists" : `the tag is ${tag}`;
@@ -202,10 +197,7 @@ export function response(
 
 export function rowResponse(request: RequestHead, name: string, row: Row | undefined): HttpResponse {
   if (row === undefined) throw noSuchRow(name);
-  const preconditions = readPreconditions(request.fields);
-  if (preconditions !== undefined && !preconditionsHold(preconditions, request.method, row.version)) {
-    return response(304, row.version);
-  }
+  if (!preconditionsHold(request, row.version)) return response(304, row.version);
   return response(200, row.version, row.content);
 }
 

@@ -10,8 +10,17 @@
 
 import { isUtf8 } from "node:buffer";
 import { ByteBuffer, octetString, withoutMark } from "../bytes.ts";
-import { type FieldProblem, HttpError } from "../http_message.ts";
-import { isBlank, isDigit, JSON_PIECE_BYTES, JsonScanner, MAX_PLAIN_OCTETS, parseOctets, UTF8 } from "../json.ts";
+import { HttpError } from "../http_message.ts";
+import {
+  isBlank,
+  isDigit,
+  JSON_PIECE_BYTES,
+  JsonScanner,
+  MAX_PLAIN_OCTETS,
+  memberSpans,
+  parseOctets,
+  UTF8,
+} from "../json.ts";
 import { MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_FIELDS, MAX_ROW_MEMBERS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import { unfit } from "./resource.ts";
@@ -160,16 +169,12 @@ export function* readRow(
 ): Generator<number, Uint8Array> {
   const scanner = scannerOf(content);
   const start = scanner.at;
-  const survey = yield* surveyOf(content, scanner);
+  const members = yield* scanWhole(content, scanner);
   if (!scanner.isObject) throw notObject(content.subarray(start));
-  const isWrapped = name !== undefined && survey.outer === 1 && content[scanner.valueStart] === OPEN_BRACE &&
+  const isWrapped = name !== undefined && members === 1 && content[scanner.valueStart] === OPEN_BRACE &&
     isRow(parseOctets(content, scanner.nameStart, scanner.nameEnd), name, schema);
-  const level = Number(isWrapped);
-  const problem = textProblem({ ...survey, members: survey.members - level }, level, schema);
-  if (problem !== undefined) throw unfit([{ field: problem.field, detail: problem.detail }], problem.rule);
-  return yield* storedText(
-    isWrapped ? content.subarray(scanner.valueStart, scanner.valueEnd) : content.subarray(start),
-  );
+  if (!isWrapped) return yield* storedRow(content, start, content.length, 0, scanner, schema);
+  return yield* storedRow(content, scanner.valueStart, scanner.valueEnd, 1, scanner, schema);
 }
 
 /** Whether the content's only member is the row with this name, and no field of it. Throws a 422 for another row. */
@@ -186,75 +191,67 @@ function isRow(member: string, name: string, schema: RowSchema): boolean {
 export function* requireFewMembers(value: Uint8Array): Generator<number, void> {
   // A member or an element has at least two octets.
   if (value.length <= 2 * MAX_ROW_MEMBERS) return;
-  const { members } = yield* surveyOf(value, new JsonScanner(value));
-  if (members > MAX_ROW_MEMBERS) throw unfit([tooMany(members)]);
+  const scanner = new JsonScanner(value);
+  yield* scanWhole(value, scanner);
+  if (scanner.members > MAX_ROW_MEMBERS) throw tooMany(scanner.members);
 }
 
+/** Refuses a row whose fields are others than the table has. */
 export function requireSchema(value: Uint8Array, schema: RowSchema): void {
-  const errors = schemaProblems(value, schema);
+  const errors = schema.fields === undefined ? [] : schema.check(parseOctets(value));
   if (errors.length > 0) throw unfit(errors);
 }
 
-/** Returns the problems of a value's fields, at most one for each. */
-export function schemaProblems(value: Uint8Array, schema: RowSchema): readonly FieldProblem[] {
-  return schema.fields === undefined ? [] : schema.check(parseOctets(value));
-}
-
-/** What is counted in a row's text, or in that of the outermost member which a scanner found last. */
-type Counted = Pick<JsonScanner, "members" | "depth" | "badNumber">;
-
-/** Scans a row's text, which is refused if it is not JSON: counts the outermost object's members, and all members. */
-function* surveyOf(content: Uint8Array, scanner: JsonScanner): Generator<number, Counted & { outer: number }> {
-  const survey = { outer: 0, members: 0, depth: 1, badNumber: scanner.badNumber };
-  for (let limit = JSON_PIECE_BYTES;;) {
-    const scanned = scanner.next(limit);
-    if (scanned === "end") return survey;
-    if (scanned === "error") throw notJson(content, scanner.at);
-    if (scanned === "member") {
-      survey.outer++;
-      survey.members += 1 + scanner.members;
-      survey.depth = Math.max(survey.depth, scanner.depth);
-      survey.badNumber ??= scanner.badNumber;
-    } else {
-      yield JSON_PIECE_BYTES;
-      limit = scanner.at + JSON_PIECE_BYTES;
-    }
+/** Scans a text to its end. Returns how many outermost members it has. Throws a 400 if it is not JSON. */
+export function* scanWhole(text: Uint8Array, scanner: JsonScanner, what?: string): Generator<number, number> {
+  for (let members = 0;; members++) {
+    const scanned = yield* scanner.steps();
+    if (scanned === "error") throw notJson(text, scanner.at, what);
+    if (scanned === "end") return members;
   }
 }
 
-/** A problem of a row's text: with a rule if it is that of one field, else of the whole row. */
-export interface TextProblem extends FieldProblem {
-  readonly rule?: string;
-}
-
-/** Returns why a row cannot be stored as it was sent, if so. It stands in so many objects. */
-export function textProblem(
-  { members, depth, badNumber }: Counted,
+/**
+ * Returns the row from `start` to `end` as it is stored. Throws a 422 if it cannot be stored as it was sent. It stands in
+ * so many objects, whose members a scanner has counted, too.
+ */
+export function* storedRow(
+  text: Uint8Array,
+  start: number,
+  end: number,
   level: number,
+  { members, depth, badNumber }: JsonScanner,
   schema: RowSchema,
-): TextProblem | undefined {
-  if (members > MAX_ROW_MEMBERS) return tooMany(members);
-  if (depth - level > MAX_JSON_DEPTH) {
-    return { field: "*", detail: `has objects or arrays more than ${MAX_JSON_DEPTH} deep` };
+): Generator<number, Uint8Array> {
+  const row = text.subarray(start, end);
+  const count = members - level;
+  if (count > MAX_ROW_MEMBERS) throw tooMany(count);
+  if (depth - level > MAX_JSON_DEPTH) throw unfitRow(`has objects or arrays more than ${MAX_JSON_DEPTH} deep`);
+  if (badNumber !== undefined) {
+    const field = memberSpans(row)!.find((member) => badNumber.at < start + member.end)!;
+    const name = parseOctets(row, field.start, field.nameEnd);
+    throw unfit([{ field: name, detail: badNumber.problem }], "RFC 8259 §6");
   }
-  // A number in place of a row is in none of its fields.
-  const name = badNumber?.path[level];
-  if (name !== undefined) return { field: JSON.parse(name), detail: badNumber!.problem, rule: "RFC 8259 §6" };
   // More than are worth listing: JSON.parse would block other clients.
-  if (schema.fields === undefined || members <= MAX_ROW_FIELDS + MAX_PROBLEM_ERRORS) return undefined;
-  return { field: "*", detail: `has the fields ${schema}, saw ${members} members and elements` };
+  if (schema.fields !== undefined && count > MAX_ROW_FIELDS + MAX_PROBLEM_ERRORS) {
+    throw unfitRow(`has the fields ${schema}, saw ${count} members and elements`);
+  }
+  return yield* storedText(row);
 }
 
-function tooMany(members: number): TextProblem {
-  return { field: "*", detail: `has at most ${MAX_ROW_MEMBERS} members and elements, saw ${members}` };
+/** Creates the error of a whole row: the detail begins with `has`, which that of a field never does. */
+function unfitRow(detail: string): HttpError {
+  return unfit([{ field: "*", detail }]);
+}
+
+function tooMany(members: number): HttpError {
+  return unfitRow(`has at most ${MAX_ROW_MEMBERS} members and elements, saw ${members}`);
 }
 
 /** A scanner of content, which must be UTF-8; a byte order mark before it may be ignored (RFC 8259 §8.1). */
 export function scannerOf(content: Uint8Array): JsonScanner {
   if (!isUtf8(content)) throw new HttpError(400, "The content is not UTF-8", { rule: "RFC 8259 §8.1" });
-  const scanner = new JsonScanner(content);
-  scanner.at = content.length - withoutMark(content).length;
-  return scanner;
+  return new JsonScanner(content, content.length - withoutMark(content).length);
 }
 
 /** Creates the error for what is not JSON from this octet on. The parser, whose message is best, blocks on long text. */

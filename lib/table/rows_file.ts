@@ -2,25 +2,22 @@
  * The rows of a backup, of any size: JSON objects with rows as members, such as a listing of the table, or one of each
  * row.
  *
- * The file is cut between rows, which are read as the lines of a POST are.
+ * The file is read through a window that holds the row which has not ended, and rows are read as those of a POST are.
  */
 
 import { isUtf8 } from "node:buffer";
-import { ByteBuffer, counted, readPieces, type Source, withoutMark } from "../bytes.ts";
+import { counted, NO_BYTES, type Source, withoutMark } from "../bytes.ts";
 import { HttpError } from "../http_message.ts";
-import { isBlank } from "../json.ts";
+import { JsonScanner, UTF8 } from "../json.ts";
 import { type NewRow, type Store, StoreError } from "../store.ts";
 import { Pacer } from "../turns.ts";
-import { readEach } from "./bulk_rows.ts";
+import { RowsReader } from "./bulk_rows.ts";
 import type { RowLimits } from "./row_schema.ts";
 
 /** Octets of a file read at a time. */
 const PIECE_BYTES = 64 * 1024;
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
-const [OPEN_BRACKET, CLOSE_BRACKET] = [0x5b, 0x5d];
-const [OPEN_BRACE, CLOSE_BRACE] = [0x7b, 0x7d];
+const OPEN_BRACKET = 0x5b;
 
 /** A file that has not the rows of a table. The message names the row. */
 export class RowsFileError extends Error {}
@@ -74,96 +71,66 @@ async function insertInPieces(store: Store, parts: AsyncIterable<readonly NewRow
 }
 
 async function* rowsOf(file: Source, limits: RowLimits): AsyncGenerator<readonly NewRow[]> {
+  const reader = new RowsReader(limits, "row");
+  const pacer = new Pacer();
+  // A row may be sent with blanks and escapes.
+  const most = 2 * limits.maxRowBytes + PIECE_BYTES;
+  const scanner = new JsonScanner(NO_BYTES, 0, true);
   try {
-    yield* readEach(new RowCutter(limits.maxRowBytes).rows(file), "row", limits, new Pacer());
+    for (let count: number | null = -1, left = NO_BYTES; count !== null;) {
+      if (left.length > most) throw wrongRow(reader, `it has more than the ${most} octets that are read of one`);
+      const isStart = count < 0;
+      // One octet longer than what is read, so that its end is not taken for that of the file. Rows stay in this memory.
+      const window = new Uint8Array(left.length + Math.max(left.length, PIECE_BYTES) + 1);
+      window.set(left);
+      count = await file.read(window.subarray(left.length, -1));
+      const end = left.length + (count ?? 0);
+      scanner.moveTo(count === null ? window.subarray(0, end) : window, scanner.valueEnd);
+      if (isStart) scanner.at = end - withoutMark(window.subarray(0, end)).length;
+      yield* reader.parts(rowsIn(window, count === null ? end : tokenEnd(window, end), scanner, reader), pacer);
+      left = window.subarray(scanner.valueEnd, end);
+    }
+    yield reader.end();
   } catch (error) {
     throw error instanceof HttpError ? new RowsFileError(error.message) : error;
   }
 }
 
-/** Cuts a file into texts of one row each: objects with one member. Only what is outside of rows is checked here. */
-class RowCutter {
-  readonly #maxRowBytes: number;
-  readonly #row = new ByteBuffer(PIECE_BYTES);
-  /** The rows that were cut from the current piece of the file, and how many were before. */
-  #rows: Uint8Array[] = [];
-  #before = 0;
-  #depth = 0;
-  #inString = false;
-  #escaped = false;
-  /** Whether the current object had no row before. */
-  #isFirst = true;
-
-  constructor(maxRowBytes: number) {
-    // A row may be sent with blanks and escapes.
-    this.#maxRowBytes = 2 * maxRowBytes + PIECE_BYTES;
-  }
-
-  async *rows(file: Source): AsyncGenerator<readonly Uint8Array[]> {
-    let isStart = true;
-    for await (const octets of readPieces(file, PIECE_BYTES)) {
-      this.#cut(isStart ? withoutMark(octets) : octets);
-      isStart = false;
-      yield this.#rows;
-      this.#before += this.#rows.length;
-      this.#rows = [];
-    }
-    if (this.#depth > 0) throw this.#wrong("the file ends before it does");
-  }
-
-  #cut(octets: Uint8Array): void {
-    let start = 0;
-    for (let i = 0; i < octets.length; i++) {
-      const octet = octets[i];
-      if (this.#inString) {
-        if (this.#escaped) this.#escaped = false;
-        else if (octet === BACKSLASH) this.#escaped = true;
-        else if (octet === QUOTE) this.#inString = false;
-      } else if (this.#depth === 0) {
-        if (isBlank(octet)) continue;
-        if (octet !== OPEN_BRACE) {
-          const saw = octet === OPEN_BRACKET ? "an array" : "something else";
-          throw this.#wrong(`expected {"NAME":{…}}, all rows in one or one in each line, saw ${saw}`);
-        }
-        this.#depth = 1;
-        this.#isFirst = true;
-        start = i + 1;
-      } else if (octet === QUOTE) this.#inString = true;
-      else if (octet === OPEN_BRACE || octet === OPEN_BRACKET) this.#depth++;
-      else if (octet === COMMA ? this.#depth === 1 : isClosing(octet) && --this.#depth === 0) {
-        this.#add(octets.subarray(start, i));
-        this.#endRow(octet);
-        start = i + 1;
-      }
-    }
-    if (this.#depth > 0) this.#add(octets.subarray(start));
-  }
-
-  #add(octets: Uint8Array): void {
-    // Room for a brace on either side.
-    this.#row.reserve(octets.length + 2);
-    if (this.#row.length === 0) this.#row.bytes[this.#row.length++] = OPEN_BRACE;
-    this.#row.append(octets);
-    if (this.#row.length <= this.#maxRowBytes) return;
-    throw this.#wrong(`it has more than the ${this.#maxRowBytes} octets that are read of one`);
-  }
-
-  #endRow(octet: number): void {
-    this.#row.bytes[this.#row.length++] = octet === COMMA ? CLOSE_BRACE : octet;
-    const row = this.#row.bytes.slice(0, this.#row.length);
-    if (!isUtf8(row)) throw this.#wrong("it is not UTF-8");
-    // Only an object without any row has none before its end.
-    const isRow = octet !== CLOSE_BRACE || !this.#isFirst || !row.subarray(1, -1).every(isBlank);
-    if (isRow) this.#rows.push(row);
-    this.#isFirst = false;
-    this.#row.clear(PIECE_BYTES);
-  }
-
-  #wrong(problem: string): RowsFileError {
-    return new RowsFileError(`row ${this.#before + this.#rows.length + 1}: ${problem}`);
+/** Reads the rows that have ended before the limit. */
+function* rowsIn(text: Uint8Array, limit: number, scanner: JsonScanner, reader: RowsReader): Generator<number, void> {
+  for (;;) {
+    const scanned = scanner.next(limit);
+    if (scanned === "error") throw notRows(text, limit, scanner, reader);
+    if (scanned !== "member") return;
+    const { nameStart, valueEnd } = scanner;
+    if (!isUtf8(text.subarray(nameStart, valueEnd))) throw wrongRow(reader, "it is not UTF-8");
+    reader.number++;
+    yield valueEnd - nameStart;
+    const steps = reader.take(text, scanner);
+    if (steps !== undefined) yield* steps;
+    scanner.forget();
   }
 }
 
-function isClosing(octet: number): boolean {
-  return octet === CLOSE_BRACE || octet === CLOSE_BRACKET;
+/** Returns how far a piece of text can be scanned: a number, a literal or an escape at its end may go on in the next. */
+function tokenEnd(text: Uint8Array, end: number): number {
+  let at = end;
+  // All octets of these are from + to z, and no comma.
+  while (at > 0 && text[at - 1] > 0x2a && text[at - 1] < 0x7b && text[at - 1] !== COMMA) at--;
+  return at;
+}
+
+/** Creates the error for an octet that does not belong where it is, or is missing at the end of the file. */
+function notRows(text: Uint8Array, end: number, { at, isOutside }: JsonScanner, reader: RowsReader): RowsFileError {
+  if (at >= end) return wrongRow(reader, "the file ends in the middle of an object");
+  if (isOutside) {
+    const saw = text[at] === OPEN_BRACKET ? "an array" : "something else";
+    return wrongRow(reader, `expected {"NAME":{…}}, all rows in one or one in each line, saw ${saw}`);
+  }
+  const octet = JSON.stringify(UTF8.decode(text.subarray(at, at + 1)));
+  return new RowsFileError(`row ${reader.number + 1} is not JSON: unexpected ${octet}`);
+}
+
+function wrongRow({ number }: RowsReader, problem: string): RowsFileError {
+  return new RowsFileError(`row ${number + 1}: ${problem}`);
 }

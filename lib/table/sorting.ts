@@ -8,7 +8,7 @@ import { LISTING_PIECE_BYTES, MAX_SENT_SORTED_BYTES, MAX_SORTED_BYTES } from "..
 import type { Pacer } from "../turns.ts";
 import { type Kind, NUMBER, TEXT, Value } from "./comparison.ts";
 import { compareBy, type SortKey } from "./query.ts";
-import type { RowJoiner, StoredRows } from "./stored_rows.ts";
+import { type RowJoiner, StoredRows } from "./stored_rows.ts";
 
 /** Rows that a sorted listing may collect beyond twice those it keeps, before it sorts and drops the rest. */
 export const MAX_SORT_SLACK_ROWS: number = 1000;
@@ -171,35 +171,28 @@ export class HeldRows {
   }
 
   add(page: StoredRows): void {
-    this.#add(page, (k) => page.value(this.keys[k].field));
-  }
-
-  copy(from: HeldRows, index: number): void {
-    const bytes = from.#bufferAt(from.#places[index]);
-    const start = from.#places[index] % BUFFER_BYTES;
-    const row = { bytes, start, end: start + from.#lengths[index] };
-    this.#add(row, (k) => from.#read(index, k, this.#a));
-  }
-
-  #add(row: Octets, valueOf: (key: number) => Value): void {
     if (this.count === this.#places.length) this.#grow();
-    const place = this.#addOctets(row);
+    const place = this.#addOctets(page);
     this.#places[this.count] = place;
-    this.#lengths[this.count] = row.end - row.start;
-    this.bytes += row.end - row.start + ROW_BYTES + KEY_BYTES * this.keys.length;
+    this.#lengths[this.count] = page.end - page.start;
+    this.bytes += this.sizeOf(page);
     for (let k = 0; k < this.keys.length; k++) {
-      const value = valueOf(k);
+      const value = page.value(this.keys[k].field);
       const at = this.count * this.keys.length + k;
       this.#kinds[at] = value.kind | (value.isExact ? 0 : INEXACT);
       this.#numbers[at] = value.number;
       if (!hasOctets(value)) continue;
-      const length = value.end - value.start;
-      const isHere = isInRow(value, row);
-      this.#textLengths[at] = length;
-      this.#textPlaces[at] = isHere ? place + value.start - row.start : this.#addOctets(value);
-      if (!isHere) this.bytes += length;
+      this.#textLengths[at] = value.end - value.start;
+      this.#textPlaces[at] = isInRow(value, page) ? place + value.start - page.start : this.#addOctets(value);
     }
     this.count++;
+  }
+
+  /** Adds a row that others hold. */
+  copy(from: HeldRows, index: number): void {
+    const page = new StoredRows(from.row(index), [], 0);
+    page.next();
+    this.add(page);
   }
 
   /** Returns the octets of a row: its name, a colon and its value. */

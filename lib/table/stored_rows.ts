@@ -11,6 +11,7 @@ import type { Portion, Snapshot } from "../store.ts";
 import type { Pacer } from "../turns.ts";
 import { ARRAY, FALSE, type Kind, MISSING, NULL, OBJECT, TRUE, Value } from "./comparison.ts";
 import { type JSON_TYPE, LINES_TYPE } from "./resource.ts";
+import type { RowFieldType } from "./row_schema.ts";
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -47,8 +48,6 @@ export async function* storedPages(
 export class StoredRows {
   /** The current row as a member of the object: its name, a colon and its value. */
   start = 0;
-  /** The octet after the row; at first after the object's opening brace, or a comma. */
-  end = 1;
   #row = 0;
   readonly #value = new Value();
   readonly #element = new Value();
@@ -56,7 +55,8 @@ export class StoredRows {
   #lastRow = 0;
   #lastField: Field | undefined;
 
-  constructor(readonly bytes: Uint8Array, private readonly filters: readonly RowTest[] = []) {}
+  /** `end` is the octet after the current row; at first after the object's opening brace, or a comma. */
+  constructor(readonly bytes: Uint8Array, private readonly filters: readonly RowTest[] = [], public end = 1) {}
 
   /** Goes to the next row that passes all filters. Returns whether there is one. */
   next(): boolean {
@@ -96,7 +96,7 @@ export class StoredRows {
         return this.#value;
       }
     }
-    readValue(this.bytes, at, field.isText, this.#value);
+    readValue(this.bytes, at, field.type !== "string", this.#value);
     return this.#value;
   }
 
@@ -105,7 +105,7 @@ export class StoredRows {
     const value = this.value(field);
     if (value.kind !== ARRAY) return test(value);
     for (let at = between(this.bytes, value.start + 1); at < value.end - 1; at = between(this.bytes, at)) {
-      at = readValue(this.bytes, at, field.isText, this.#element);
+      at = readValue(this.bytes, at, field.type !== "string", this.#element);
       const { kind } = this.#element;
       if (kind !== ARRAY && kind !== OBJECT && test(this.#element)) return true;
     }
@@ -116,12 +116,12 @@ export class StoredRows {
 export interface Field {
   /** The names of nested members, each as it is stored: a JSON string with its quotes. */
   readonly path: readonly Uint8Array[];
-  /** Whether its type is `string`: no text in it counts as a number. */
-  readonly isText: boolean;
+  /** In a `string`, no text counts as a number. */
+  readonly type: RowFieldType;
 }
 
-export function fieldOf(names: readonly string[], isText = false): Field {
-  return { path: names.map((name) => Buffer.from(JSON.stringify(name))), isText };
+export function fieldOf(names: readonly string[], type: RowFieldType = "scalar"): Field {
+  return { path: names.map((name) => Buffer.from(JSON.stringify(name))), type };
 }
 
 /** The kinds of values that the first octet decides. */
@@ -134,18 +134,18 @@ const KINDS: { readonly [octet: number]: Kind } = {
 };
 
 /** Reads the value that starts here, and returns its end. */
-function readValue(bytes: Uint8Array, start: number, isText: boolean, value: Value): number {
+function readValue(bytes: Uint8Array, start: number, mayBeNumber: boolean, value: Value): number {
   const end = valueEnd(bytes, start);
   const kind = KINDS[bytes[start]];
   if (kind !== undefined) {
     value.kind = kind;
     value.start = start;
     value.end = end;
-  } else if (bytes[start] !== QUOTE) value.setText(bytes, start, end, !isText);
-  else if (!hasEscape(bytes, start, end)) value.setText(bytes, start + 1, end - 1, !isText);
+  } else if (bytes[start] !== QUOTE) value.setText(bytes, start, end, mayBeNumber);
+  else if (!hasEscape(bytes, start, end)) value.setText(bytes, start + 1, end - 1, mayBeNumber);
   else {
     const text = Buffer.from(parseOctets(bytes, start, end));
-    value.setText(text, 0, text.length, !isText);
+    value.setText(text, 0, text.length, mayBeNumber);
   }
   return end;
 }

@@ -20,7 +20,7 @@ type Json = string | number | boolean | null | Json[] | { [name: string]: Json }
 function stored(value: Json | undefined, isText = false): Value {
   const rows = new StoredRows(new TextEncoder().encode(JSON.stringify({ row: { value } })));
   assert(rows.next());
-  return rows.value(fieldOf(["value"], isText));
+  return rows.value(fieldOf(["value"], isText ? "string" : "scalar"));
 }
 
 /** Values in the order of sorting; those in one list are equal, or tie. */
