@@ -4,13 +4,10 @@ import type { Socket } from "../../bytes.ts";
 import { Explainer, type Explanation } from "../../exchange.ts";
 import { FALLBACK_COLUMNS } from "../../limits.ts";
 import { type Painter, terminalColumns } from "../../terminal.ts";
-import type { Fin, Octets, TrafficEvent, TrafficListener } from "../../traffic.ts";
-import { allOf, lifeLine, tapped } from "../tap.ts";
+import type { TrafficEvent, TrafficListener } from "../../traffic.ts";
+import { allOf, directionOf, lifeLine, tapped } from "../tap.ts";
 import { type ExplainTextOptions, explanationText } from "./text.ts";
 import { Transcript } from "./transcript.ts";
-
-/** Octets of the last exchange that are kept until the user asks to explain them. */
-const KEPT_EXCHANGE_OCTETS = 64 * 1024;
 
 interface ClientViewsOptions {
   readonly explain: boolean;
@@ -73,32 +70,25 @@ export class LastExchange {
   /** Explains the exchange until that has ended. */
   #explainer: Explainer | undefined;
   #explanations: Explanation[] | undefined;
-  /** Events that are explained on demand, or when they are many: most exchanges are never explained. */
-  #kept: (Octets | Fin)[] = [];
-  #keptOctets = 0;
 
   /** Explains with this layout, on demand or each exchange. */
   constructor(private readonly layout: () => ExplainTextOptions, readonly each: boolean = false) {}
 
   begin(): void {
     this.#explainer = new Explainer();
-    this.#kept = [];
-    this.#keptOctets = 0;
   }
 
   receive(event: TrafficEvent): void {
     if (this.#explainer === undefined || event.kind === "closed") return;
     // On a new connection the request is sent again from its start.
-    if (event.kind === "opened") return this.begin();
-    this.#kept.push(event.kind === "fin" ? event : { ...event, bytes: event.bytes.slice() });
-    if (event.kind !== "fin") this.#keptOctets += event.bytes.length;
-    if (this.#keptOctets > KEPT_EXCHANGE_OCTETS) this.#explain(this.#explainer);
+    if (event.kind === "opened") this.begin();
+    else if (event.kind === "fin") this.#explainer.pairing.fin(directionOf(event));
+    else this.#explainer.octets(directionOf(event), event.bytes);
   }
 
   /** Ends the exchange: what follows on a new connection is not part of it. */
   end(): void {
     if (this.#explainer === undefined) return;
-    this.#explain(this.#explainer);
     this.#explainer.end();
     // Requests may be finished after their responses.
     const { request = [], response = [] } = Object.groupBy(this.#explainer.take(), ({ direction }) => direction);
@@ -111,13 +101,5 @@ export class LastExchange {
     this.end();
     const options = this.layout();
     return this.#explanations?.map((explanation) => explanationText(explanation, options)).join("\n");
-  }
-
-  #explain(explainer: Explainer): void {
-    for (const event of this.#kept.splice(0)) {
-      if (event.kind === "fin") explainer.pairing.fin(event.by === "client" ? "request" : "response");
-      else explainer.octets(event.kind === "write" ? "request" : "response", event.bytes);
-    }
-    this.#keptOctets = 0;
   }
 }
