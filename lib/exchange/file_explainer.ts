@@ -1,10 +1,12 @@
 /** Explains messages of a file, where requests and responses may follow one another in turn. */
 
+import { Buffer } from "node:buffer";
 import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
 import type { Explanation } from "./explanation.ts";
 import { Explainer, type ExplainerOptions } from "./explainer.ts";
-import { LineEnds } from "./line_ends.ts";
+import { CRLF } from "./line_ends.ts";
 import type { Direction, ExchangeEvent, Message } from "./messages.ts";
+import { LF } from "../http_message.ts";
 import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
 import { octetRow } from "./rows.ts";
 import { protocolOf, RESPONSE_START } from "./start_lines.ts";
@@ -25,13 +27,16 @@ const LINE_ENDS = /^(?:\r?\n)+/;
 /** Explains a file. `HTTP/` begins a response at its start, after a message, and after a head with Expect. */
 export class FileExplainer {
   readonly #explainer: Explainer;
-  readonly #lines: LineEnds | undefined;
+  readonly #crlf: boolean;
   /** Who sent the last octets; `undefined` at the start. */
   #direction: Direction | undefined;
   /** Whether the next octets show who sent them. */
   #isTurn = true;
   /** The first octets of a turn, as long as they are too few to show that. */
   #held = new ByteBuffer(0);
+  /** Where line ends are converted: whether a line has not ended, and the last octet. */
+  #isInLine = false;
+  #lastOctet: number | undefined;
   #hasRequests = false;
   #hadContent = false;
   #ended = false;
@@ -43,7 +48,7 @@ export class FileExplainer {
   /** Creates an explainer at the start of a file. */
   constructor({ crlf, ...options }: FileExplainerOptions) {
     this.#explainer = new Explainer({ ...options, inTurn: true, listener: (event) => this.#receiveEvent(event) });
-    if (crlf) this.#lines = new LineEnds((octets) => this.#receive(octets), options.answers);
+    this.#crlf = crlf;
   }
 
   /** Whether more octets would change nothing. */
@@ -53,8 +58,7 @@ export class FileExplainer {
 
   /** Receives the next octets, which may change after the call. */
   receive(bytes: Uint8Array): void {
-    if (this.#lines === undefined) this.#receive(bytes);
-    else this.#lines.receive(bytes);
+    this.#receive(bytes);
   }
 
   /** Ends the file. */
@@ -107,10 +111,27 @@ export class FileExplainer {
         }
         this.#direction = next;
       }
-      const after = this.#explainer.octets(this.#direction!, rest);
-      this.#isTurn = after !== undefined;
-      rest = after ?? NO_BYTES;
+      rest = this.#crlf ? this.#explainLine(this.#direction!, rest) : this.#explain(this.#direction!, rest);
     }
+  }
+
+  /** Explains octets up to the end of a message. Returns those after it. */
+  #explain(direction: Direction, octets: Uint8Array): Uint8Array {
+    const after = this.#explainer.octets(direction, octets);
+    this.#isTurn = after !== undefined;
+    return after ?? NO_BYTES;
+  }
+
+  /** Explains content, or one line, with CR LF for a bare LF. Returns the octets after it. */
+  #explainLine(direction: Direction, octets: Uint8Array): Uint8Array {
+    const content = this.#isInLine ? 0 : this.#explainer.pairing.contentLeft(direction);
+    const end = content > 0 ? Math.min(content, octets.length) : octets.indexOf(LF) + 1 || octets.length;
+    const before = end > 1 ? octets[end - 2] : this.#lastOctet;
+    this.#lastOctet = octets[end - 1];
+    this.#isInLine = content === 0 && this.#lastOctet !== LF;
+    const isBare = content === 0 && this.#lastOctet === LF && before !== CRLF[0];
+    this.#explain(direction, isBare ? Buffer.concat([octets.subarray(0, end - 1), CRLF]) : octets.subarray(0, end));
+    return octets.subarray(end);
   }
 
   /** Returns who sent the next octets, or how many of them are not in a message; `undefined` if that needs more. */
@@ -137,18 +158,19 @@ export class FileExplainer {
   /** Explains line ends after a message, unless they may precede the next one. Returns their number of octets. */
   #lineEnds(direction: Direction, text: string): number {
     const [octets] = LINE_ENDS.exec(text) ?? [""];
-    const isIgnored = direction === "request" && /^(?:\r\n)*$/.test(octets);
+    const isIgnored = direction === "request" && (this.#crlf || /^(?:\r\n)*$/.test(octets));
     if (octets === "" || isIgnored && !this.#hadContent) return 0;
     const count = octets.split("\n").length - 1;
     const what = count === 1 ? "one line end" : `${count} line ends`;
     const label = `${what} too many after the ${this.#hadContent ? "content" : direction}`;
-    const { length } = octets;
+    const shown = this.#crlf ? octets.replace(/\r?\n/g, "\r\n") : octets;
+    const { length } = shown;
     const start = this.#explainer.pairing.received(direction);
-    const rows = [octetRow("unread", 0, octets, [label, "RFC 9112 §2.2"])];
+    const rows = [octetRow("unread", 0, shown, [label, "RFC 9112 §2.2"])];
     const state = isIgnored ? "whole" : "broken";
     const explanation = { direction, kind: "unread", start, length, rows, findings: [], state } as const;
     this.#placed.push({ at: this.#offset(direction, start), explanation });
     this.#between += length;
-    return length;
+    return octets.length;
   }
 }

@@ -85,6 +85,13 @@ export class Pairing {
     return this.#ways[direction].received;
   }
 
+  /** Returns how many of the next octets of a direction are not lines of messages: content, or what is not read. */
+  contentLeft(direction: Direction): number {
+    const { stopped, decoder } = this.#ways[direction];
+    // Behind missing octets, a line is searched for that starts a message.
+    return stopped === undefined || stopped === "lost" ? decoder.contentLeft : Infinity;
+  }
+
   /** Receives the octets of one read, which may change after the call, and when they came by the caller's clock. */
   octets(direction: Direction, bytes: Uint8Array, time = 0): void {
     if (bytes.length === 0) return;
@@ -279,7 +286,7 @@ export class Pairing {
       case "request":
         message.head = event;
         message.exchange.method = event.method;
-        way.paused = this.#inTurn && event.fields.get("expect") !== undefined;
+        way.paused = this.#inTurn && event.contentLength !== 0 && event.fields.get("expect") !== undefined;
         this.listener({ kind: "head", direction, message, head: event, to: way.at });
         break;
       case "response":

@@ -141,6 +141,12 @@ export class Decoder {
     this.#end += length;
   }
 
+  /** How many octets of content come next; `Infinity` if only the connection's end tells. */
+  get contentLeft(): number {
+    if (this.#phase === "until-closed") return Infinity;
+    return this.#phase === "content" || this.#phase === "chunk" ? this.#remaining : 0;
+  }
+
   /** Passes over lost content. Returns whether its length was known, so that decoding goes on. */
   skip(octets: number): boolean {
     const isKnown = this.#phase === "content" || this.#phase === "chunk";
