@@ -34,9 +34,8 @@ export class FileExplainer {
   #isTurn = true;
   /** The first octets of a turn, as long as they are too few to show that. */
   #held = new ByteBuffer(0);
-  /** Where line ends are converted: whether a line has not ended, and the last octet. */
-  #isInLine = false;
-  #lastOctet: number | undefined;
+  /** The last octet of a line that has not ended. */
+  #lineOctet: number | undefined;
   #hasRequests = false;
   #hadContent = false;
   #ended = false;
@@ -56,14 +55,9 @@ export class FileExplainer {
     return this.#direction !== undefined && !this.#isTurn && this.#explainer.needsNoMore(this.#direction);
   }
 
-  /** Receives the next octets, which may change after the call. */
-  receive(bytes: Uint8Array): void {
-    this.#receive(bytes);
-  }
-
   /** Ends the file. */
   end(): void {
-    this.#receive(NO_BYTES, true);
+    this.receive(NO_BYTES, true);
     this.#ended = true;
     this.#explainer.end();
   }
@@ -94,7 +88,8 @@ export class FileExplainer {
     return at + this.#between + this.#explainer.pairing.received(direction === "request" ? "response" : "request");
   }
 
-  #receive(bytes: Uint8Array, isEnd = false): void {
+  /** Receives the next octets, which may change after the call. */
+  receive(bytes: Uint8Array, isEnd = false): void {
     let rest = bytes;
     if (this.#held.length > 0) {
       this.#held.append(bytes);
@@ -111,26 +106,22 @@ export class FileExplainer {
         }
         this.#direction = next;
       }
-      rest = this.#crlf ? this.#explainLine(this.#direction!, rest) : this.#explain(this.#direction!, rest);
+      rest = this.#explain(this.#direction!, rest);
     }
   }
 
-  /** Explains octets up to the end of a message. Returns those after it. */
+  /** Explains content, or one line at most: behind it content or a turn may begin. Returns the octets after that. */
   #explain(direction: Direction, octets: Uint8Array): Uint8Array {
-    const after = this.#explainer.octets(direction, octets);
-    this.#isTurn = after !== undefined;
-    return after ?? NO_BYTES;
-  }
-
-  /** Explains content, or one line, with CR LF for a bare LF. Returns the octets after it. */
-  #explainLine(direction: Direction, octets: Uint8Array): Uint8Array {
-    const content = this.#isInLine ? 0 : this.#explainer.pairing.contentLeft(direction);
+    const { pairing } = this.#explainer;
+    const content = this.#lineOctet === undefined ? pairing.contentLeft(direction) : 0;
     const end = content > 0 ? Math.min(content, octets.length) : octets.indexOf(LF) + 1 || octets.length;
-    const before = end > 1 ? octets[end - 2] : this.#lastOctet;
-    this.#lastOctet = octets[end - 1];
-    this.#isInLine = content === 0 && this.#lastOctet !== LF;
-    const isBare = content === 0 && this.#lastOctet === LF && before !== CRLF[0];
-    this.#explain(direction, isBare ? Buffer.concat([octets.subarray(0, end - 1), CRLF]) : octets.subarray(0, end));
+    const isLineEnd = content === 0 && octets[end - 1] === LF;
+    const before = end > 1 ? octets[end - 2] : this.#lineOctet;
+    this.#lineOctet = content > 0 || isLineEnd ? undefined : octets[end - 1];
+    const isBare = this.#crlf && isLineEnd && before !== CRLF[0];
+    const piece = isBare ? Buffer.concat([octets.subarray(0, end - 1), CRLF]) : octets.subarray(0, end);
+    this.#explainer.octets(direction, piece);
+    this.#isTurn = pairing.isPaused(direction);
     return octets.subarray(end);
   }
 

@@ -65,12 +65,11 @@ export class Labels {
     this.#received += bytes.length;
   }
 
-  /** Copies octets without a row but for those given back: the piece may change. Of those not read, some are kept. */
-  keep(givenBack = 0): void {
-    this.#received -= givenBack;
+  /** Copies octets without a row: the piece may change. Of those not read, some are kept. */
+  keep(): void {
     const room = this.#reads ? Infinity : UNREAD_KEPT_OCTETS - this.#carry.length;
     const from = this.#unlabelledFrom;
-    const end = Math.min(this.#piece.length - givenBack, from + room);
+    const end = Math.min(this.#piece.length, from + room);
     if (end > from) this.#carry += octetString(this.#piece, from, end);
     this.#piece = NO_BYTES;
     this.#pieceStart = this.#received;

@@ -30,7 +30,7 @@ export interface PairingOptions {
   readonly limits?: { readonly [direction in Direction]?: Partial<MessageLimits> };
   /** Returns the method that the next final response answers, where only one direction is known: no octets are held. */
   readonly answers?: () => string | undefined;
-  /** Whether octets of both directions come in turn; see {@linkcode Pairing.takeBack}. */
+  /** Whether octets of both directions come in turn, at most a line or some content of a message at a time. */
   readonly inTurn?: boolean;
 }
 
@@ -116,17 +116,9 @@ export class Pairing {
     if (way.readOn && way.held !== undefined) this.#resume(way);
   }
 
-  /**
-   * Takes back what follows a message, or a head with Expect, if octets come in turn: the caller decides who sent it.
-   * It is valid as long as the octets received last; `undefined` while the message goes on.
-   */
-  takeBack(direction: Direction): Uint8Array | undefined {
-    const way = this.#ways[direction];
-    if (!way.paused) return undefined;
-    const octets = way.decoder.takeUnread();
-    way.received -= octets.length;
-    if (way.message !== undefined) way.message.to = way.received;
-    return octets;
+  /** Whether a message, or a head with Expect, has just ended, if octets come in turn: the caller says who sends on. */
+  isPaused(direction: Direction): boolean {
+    return this.#ways[direction].paused;
   }
 
   /** Receives the end of one direction. */

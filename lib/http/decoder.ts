@@ -103,13 +103,6 @@ export class Decoder {
     return this.#buffer.subarray(this.#at, this.#end);
   }
 
-  /** Takes back the octets received but not decoded, valid as long as those received last. */
-  takeUnread(): Uint8Array {
-    const { unread } = this;
-    this.#end = this.#at;
-    return unread;
-  }
-
   /** How many octets of the current message were decoded: the offset at which {@linkcode unread} starts. */
   get consumed(): number {
     return this.#at - this.#messageStart;
