@@ -46,7 +46,7 @@ export class FileExplainer {
 
   /** Creates an explainer at the start of a file. */
   constructor({ crlf, ...options }: FileExplainerOptions) {
-    this.#explainer = new Explainer({ ...options, inTurn: true, listener: (event) => this.#receiveEvent(event) });
+    this.#explainer = new Explainer({ ...options, listener: (event) => this.#receiveEvent(event) });
     this.#crlf = crlf;
   }
 
@@ -81,6 +81,10 @@ export class FileExplainer {
       this.#hasRequests ||= event.direction === "request";
       this.#starts.set(event.message, this.#offset(event.direction, event.message.from));
     } else if (event.kind === "content") this.#hadContent = true;
+    else if (event.kind === "ended") this.#isTurn = true;
+    else if (event.kind === "head" && event.head.kind === "request") {
+      this.#isTurn = event.head.contentLength !== 0 && event.head.fields.get("expect") !== undefined;
+    }
   }
 
   /** The offset in the file of an octet of the direction that has the turn. */
@@ -120,8 +124,8 @@ export class FileExplainer {
     this.#lineOctet = content > 0 || isLineEnd ? undefined : octets[end - 1];
     const isBare = this.#crlf && isLineEnd && before !== CRLF[0];
     const piece = isBare ? Buffer.concat([octets.subarray(0, end - 1), CRLF]) : octets.subarray(0, end);
+    this.#isTurn = false;
     this.#explainer.octets(direction, piece);
-    this.#isTurn = pairing.isPaused(direction);
     return octets.subarray(end);
   }
 
