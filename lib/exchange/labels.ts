@@ -31,7 +31,6 @@ export class Labels {
   /** The octets received last, and the number of those received before them. */
   #piece: Uint8Array = NO_BYTES;
   #pieceStart = 0;
-  #received = 0;
   /** Octets before those that have no row yet. */
   #carry = "";
   /** Where what is labelled now starts: a message, or octets that are not read. */
@@ -52,7 +51,7 @@ export class Labels {
   ) {}
 
   get pending(): number {
-    return this.#received - this.#start;
+    return this.#pieceStart + this.#piece.length - this.#start;
   }
 
   get needsNoMore(): boolean {
@@ -61,18 +60,16 @@ export class Labels {
 
   lend(bytes: Uint8Array): void {
     this.#piece = bytes;
-    this.#pieceStart = this.#received;
-    this.#received += bytes.length;
   }
 
-  /** Copies octets without a row: the piece may change. Of those not read, some are kept. */
+  /** Copies lent octets without a row. Of those not read, some are kept. */
   keep(): void {
     const room = this.#reads ? Infinity : UNREAD_KEPT_OCTETS - this.#carry.length;
     const from = this.#unlabelledFrom;
     const end = Math.min(this.#piece.length, from + room);
     if (end > from) this.#carry += octetString(this.#piece, from, end);
+    this.#pieceStart += this.#piece.length;
     this.#piece = NO_BYTES;
-    this.#pieceStart = this.#received;
   }
 
   receive(event: ExchangeEvent): void {
@@ -96,19 +93,19 @@ export class Labels {
       case "ended":
         if (facts.chunked) this.#lines(this.#octets(event.message.to));
         facts.accepted.push(...acceptedIn({ kind: "end", trailers: event.trailers }));
-        this.#finish("whole");
+        this.#finishMessage("whole");
         break;
       case "cut":
         this.keep();
-        this.#finishTo(this.#received);
+        this.#finish();
         if (this.#stopped !== "left HTTP") this.#stopped = "lost";
         break;
       case "stopped":
-        this.#finishTo(event.from);
+        this.#finish(event.from);
         this.#stopped = event.why;
         break;
       case "resumed":
-        this.#finishTo(event.from);
+        this.#finish(event.from);
         this.#stopped = undefined;
         this.#carry = "";
         this.#piece = event.octets;
@@ -118,7 +115,7 @@ export class Labels {
 
   /** Explains what is incomplete. Later events are ignored. */
   end(): void {
-    this.#finishTo(this.#received);
+    this.#finish();
     this.#ended = true;
   }
 
@@ -222,7 +219,7 @@ export class Labels {
   }
 
   /** Finishes what is labelled now, up to an offset: octets that are not read, or a message that is not whole. */
-  #finishTo(end: number): void {
+  #finish(end = this.#start + this.pending): void {
     const length = end - this.#start;
     if (length === 0) return;
     const isEmptyLine = this.pending === 2 && this.#carry === LINE_END && this.direction === "request";
@@ -250,7 +247,7 @@ export class Labels {
     const missing = missingFindings(this.#facts);
     this.#add(this.#facts === undefined ? "start" : "framing", rest, "the start of a line: more is to come");
     // Content that ends with the connection is complete at any octet.
-    this.#finish(missing.length === 0 ? "whole" : "incomplete", missing);
+    this.#finishMessage(missing.length === 0 ? "whole" : "incomplete", missing);
   }
 
   /** Finishes a broken message: the accepted part, the line with the fault, and what is not read. */
@@ -275,10 +272,10 @@ export class Labels {
     const { [this.direction]: degree, fix } = CAUSES[code];
     const readings = readingsOf(code, held, start, total, this.#facts !== undefined);
     const { status, seen, rule, offset } = error;
-    this.#finish("broken", [], { code, degree, status, detail: seen!, rule, offset: offset!, fix, readings });
+    this.#finishMessage("broken", [], { code, degree, status, detail: seen!, rule, offset: offset!, fix, readings });
   }
 
-  #finish(state: Explanation["state"], findings: readonly Finding[] = [], fault?: Fault): void {
+  #finishMessage(state: Explanation["state"], findings: readonly Finding[] = [], fault?: Fault): void {
     const facts = this.#facts;
     const known = facts === undefined || state === "broken" ? [] : factFindings(facts, state);
     this.#push({
