@@ -4,10 +4,13 @@ import type { Socket } from "../../bytes.ts";
 import { Explainer, type Explanation } from "../../exchange.ts";
 import { FALLBACK_COLUMNS } from "../../limits.ts";
 import { type Painter, terminalColumns } from "../../terminal.ts";
-import type { TrafficEvent, TrafficListener } from "../../traffic.ts";
+import type { Fin, Octets, TrafficEvent, TrafficListener } from "../../traffic.ts";
 import { allOf, directionOf, lifeLine, tapped } from "../tap.ts";
 import { type ExplainTextOptions, explanationText } from "./text.ts";
 import { Transcript } from "./transcript.ts";
+
+/** Events of the last exchange that are kept before they are explained: most exchanges are short, and never are. */
+const KEPT_EVENTS = 16;
 
 interface ClientViewsOptions {
   readonly explain: boolean;
@@ -70,25 +73,35 @@ export class LastExchange {
   /** Explains the exchange until that has ended. */
   #explainer: Explainer | undefined;
   #explanations: Explanation[] | undefined;
+  #kept: (Octets | Fin)[] = [];
 
   /** Explains with this layout, on demand or each exchange. */
   constructor(private readonly layout: () => ExplainTextOptions, readonly each: boolean = false) {}
 
   begin(): void {
     this.#explainer = new Explainer();
+    this.#kept = [];
   }
 
   receive(event: TrafficEvent): void {
     if (this.#explainer === undefined || event.kind === "closed") return;
     // On a new connection the request is sent again from its start.
-    if (event.kind === "opened") this.begin();
-    else if (event.kind === "fin") this.#explainer.pairing.fin(directionOf(event));
-    else this.#explainer.octets(directionOf(event), event.bytes);
+    if (event.kind === "opened") return this.begin();
+    this.#kept.push(event.kind === "fin" ? event : { ...event, bytes: event.bytes.slice() });
+    if (this.#kept.length > KEPT_EVENTS) this.#explain(this.#explainer);
+  }
+
+  #explain(explainer: Explainer): void {
+    for (const event of this.#kept.splice(0)) {
+      if (event.kind === "fin") explainer.pairing.fin(directionOf(event));
+      else explainer.octets(directionOf(event), event.bytes);
+    }
   }
 
   /** Ends the exchange: what follows on a new connection is not part of it. */
   end(): void {
     if (this.#explainer === undefined) return;
+    this.#explain(this.#explainer);
     this.#explainer.end();
     // Requests may be finished after their responses.
     const { request = [], response = [] } = Object.groupBy(this.#explainer.take(), ({ direction }) => direction);
