@@ -22,8 +22,6 @@ export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept"> {
   readonly crlf: boolean;
 }
 
-const LINE_ENDS = /^(?:\r?\n)+/;
-
 /** Explains a file. `HTTP/` begins a response at its start, after a message, and after a head with Expect. */
 export class FileExplainer {
   readonly #explainer: Explainer;
@@ -152,7 +150,7 @@ export class FileExplainer {
 
   /** Explains line ends after a message, unless they may precede the next one. Returns their number of octets. */
   #lineEnds(direction: Direction, text: string): number {
-    const [octets] = LINE_ENDS.exec(text) ?? [""];
+    const [octets] = /^(?:\r?\n)*/.exec(text)!;
     const isIgnored = direction === "request" && (this.#crlf || /^(?:\r\n)*$/.test(octets));
     if (octets === "" || isIgnored && !this.#hadContent) return 0;
     const count = octets.split("\n").length - 1;
