@@ -1,4 +1,4 @@
-/** Line ends of requests that a file has with a bare LF. */
+/** Converts the line ends of text, as editors and shells write it, to those of HTTP. */
 
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { LF } from "../http_message.ts";
