@@ -112,11 +112,12 @@ export class FileExplainer {
     }
   }
 
-  /** Explains content, or one line at most: behind it content or a turn may begin. Returns the octets after that. */
+  /** Explains content, or lines up to one behind which content or a turn may begin. Returns the octets after that. */
   #explain(direction: Direction, octets: Uint8Array): Uint8Array {
-    const { pairing } = this.#explainer;
-    const content = this.#lineOctet === undefined ? pairing.contentLeft(direction) : 0;
-    const end = content > 0 ? Math.min(content, octets.length) : octets.indexOf(LF) + 1 || octets.length;
+    const isInLine = this.#lineOctet !== undefined;
+    const content = this.#crlf && isInLine ? 0 : this.#explainer.pairing.contentLeft(direction);
+    const lines = this.#crlf || isInLine ? octets.indexOf(LF) + 1 || octets.length : emptyLineEnd(octets);
+    const end = content > 0 ? Math.min(content, octets.length) : lines;
     const isLineEnd = content === 0 && octets[end - 1] === LF;
     const before = end > 1 ? octets[end - 2] : this.#lineOctet;
     this.#lineOctet = content > 0 || isLineEnd ? undefined : octets[end - 1];
@@ -166,4 +167,15 @@ export class FileExplainer {
     this.#between += length;
     return octets.length;
   }
+}
+
+/** Returns where the first empty line ends: no message ends before that, but for content of known length. */
+function emptyLineEnd(octets: Uint8Array): number {
+  let start = 0;
+  while (octets[start] !== CRLF[0] || octets[start + 1] !== LF) {
+    const lf = octets.indexOf(LF, start);
+    if (lf < 0) return octets.length;
+    start = lf + 1;
+  }
+  return start + CRLF.length;
 }
