@@ -81,11 +81,11 @@ export class Pairing {
     return this.#ways[direction].received;
   }
 
-  /** Returns how many of the next octets of a direction are not lines of messages: content, or what is not read. */
+  /** Returns how many of the next octets of a direction are no lines: content, even if broken, or another protocol. */
   contentLeft(direction: Direction): number {
-    const { stopped, decoder } = this.#ways[direction];
-    // Behind missing octets, a line is searched for that starts a message.
-    return stopped === undefined || stopped === "lost" ? decoder.contentLeft : Infinity;
+    const { stopped, message, decoder } = this.#ways[direction];
+    const isEndless = stopped === "left HTTP" || stopped === "broken" && message!.head !== undefined;
+    return isEndless ? Infinity : decoder.contentLeft;
   }
 
   /** Receives the octets of one read, which may change after the call, and when they came by the caller's clock. */
