@@ -13,27 +13,17 @@ export type End = "client" | "server";
 
 export type { SocketAddress };
 
-/** Properties of all events. */
-export interface Seen {
-  /** The end that saw it. */
-  readonly end: End;
-  /** The connection's number, starting from 1 at each end. */
-  readonly connection: number;
-  /** The monotonic time in microseconds since the program's start. */
-  readonly time: number;
-}
+/** What all events have: who saw it, the connection's number (from 1 at each end), microseconds since the start. */
+export type Seen = { readonly end: End; readonly connection: number; readonly time: number };
 
-/** A connection was opened; with TLS, after its handshake. */
-export interface Opened extends Seen {
-  /** Distinguishes the events. */
+/** A connection was opened; with TLS, after its handshake. If it is `secure`, octets are the decrypted ones. */
+export type Opened = Seen & {
   readonly kind: "opened";
-  /** The address of the end that saw it. */
+  /** The address of the end that saw it, and that of the other one. */
   readonly local: SocketAddress;
-  /** The address of the other end. */
   readonly remote: SocketAddress;
-  /** Whether the connection uses TLS: the octets are then the decrypted ones. */
   readonly secure: boolean;
-}
+};
 
 /** Octets of one read or write. They are valid only until the listener returns: copy them to keep them. */
 export type Octets = Seen & { readonly kind: "read" | "write"; readonly bytes: Uint8Array };
@@ -48,10 +38,7 @@ export type Closed = Seen & { readonly kind: "closed"; readonly reason: string }
 export type TrafficEvent = Opened | Octets | Fin | Closed;
 
 /** Counts reads and writes that are not reported. */
-export interface EventCounter {
-  /** The number of reads and writes. */
-  events: number;
-}
+export type EventCounter = { events: number };
 
 /** Receives events in the order of their end. Once it returns a counter, reads and writes are only counted there. */
 export type TrafficListener = (event: TrafficEvent) => EventCounter | void;

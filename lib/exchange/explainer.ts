@@ -45,16 +45,13 @@ export class Explainer {
     return this.#labels[direction].needsNoMore;
   }
 
-  /** Receives octets of one read, which may change after the call. Returns what {@linkcode Pairing.takeBack} does. */
-  octets(direction: Direction, bytes: Uint8Array, time?: number): Uint8Array | undefined {
-    const { request, response } = this.#labels;
+  /** Receives octets of one read, which may change after the call. */
+  octets(direction: Direction, bytes: Uint8Array, time?: number): void {
     this.#labels[direction].lend(bytes);
     this.pairing.octets(direction, bytes, time);
-    const rest = this.pairing.takeBack(direction);
-    this.#labels[direction].keep(rest?.length);
     // Octets of the other direction may have been read that were held.
-    (direction === "request" ? response : request).keep();
-    return rest;
+    this.#labels.request.keep();
+    this.#labels.response.keep();
   }
 
   /** Explains what is incomplete, by default in both directions, whose later events are ignored. */

@@ -1,10 +1,12 @@
 /** Explains messages of a file, where requests and responses may follow one another in turn. */
 
+import { Buffer } from "node:buffer";
 import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
 import type { Explanation } from "./explanation.ts";
 import { Explainer, type ExplainerOptions } from "./explainer.ts";
-import { LineEnds } from "./line_ends.ts";
+import { CRLF } from "./line_ends.ts";
 import type { Direction, ExchangeEvent, Message } from "./messages.ts";
+import { LF } from "../http_message.ts";
 import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
 import { octetRow } from "./rows.ts";
 import { protocolOf, RESPONSE_START } from "./start_lines.ts";
@@ -20,18 +22,18 @@ export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept"> {
   readonly crlf: boolean;
 }
 
-const LINE_ENDS = /^(?:\r?\n)+/;
-
 /** Explains a file. `HTTP/` begins a response at its start, after a message, and after a head with Expect. */
 export class FileExplainer {
   readonly #explainer: Explainer;
-  readonly #lines: LineEnds | undefined;
+  readonly #crlf: boolean;
   /** Who sent the last octets; `undefined` at the start. */
   #direction: Direction | undefined;
   /** Whether the next octets show who sent them. */
   #isTurn = true;
   /** The first octets of a turn, as long as they are too few to show that. */
   #held = new ByteBuffer(0);
+  /** The last octet of a line that has not ended. */
+  #lineOctet: number | undefined;
   #hasRequests = false;
   #hadContent = false;
   #ended = false;
@@ -42,8 +44,8 @@ export class FileExplainer {
 
   /** Creates an explainer at the start of a file. */
   constructor({ crlf, ...options }: FileExplainerOptions) {
-    this.#explainer = new Explainer({ ...options, inTurn: true, listener: (event) => this.#receiveEvent(event) });
-    if (crlf) this.#lines = new LineEnds((octets) => this.#receive(octets), options.answers);
+    this.#explainer = new Explainer({ ...options, listener: (event) => this.#receiveEvent(event) });
+    this.#crlf = crlf;
   }
 
   /** Whether more octets would change nothing. */
@@ -51,15 +53,9 @@ export class FileExplainer {
     return this.#direction !== undefined && !this.#isTurn && this.#explainer.needsNoMore(this.#direction);
   }
 
-  /** Receives the next octets, which may change after the call. */
-  receive(bytes: Uint8Array): void {
-    if (this.#lines === undefined) this.#receive(bytes);
-    else this.#lines.receive(bytes);
-  }
-
   /** Ends the file. */
   end(): void {
-    this.#receive(NO_BYTES, true);
+    this.receive(NO_BYTES, true);
     this.#ended = true;
     this.#explainer.end();
   }
@@ -83,6 +79,10 @@ export class FileExplainer {
       this.#hasRequests ||= event.direction === "request";
       this.#starts.set(event.message, this.#offset(event.direction, event.message.from));
     } else if (event.kind === "content") this.#hadContent = true;
+    else if (event.kind === "ended") this.#isTurn = true;
+    else if (event.kind === "head" && event.head.kind === "request") {
+      this.#isTurn = event.head.contentLength !== 0 && event.head.fields.get("expect") !== undefined;
+    }
   }
 
   /** The offset in the file of an octet of the direction that has the turn. */
@@ -90,7 +90,8 @@ export class FileExplainer {
     return at + this.#between + this.#explainer.pairing.received(direction === "request" ? "response" : "request");
   }
 
-  #receive(bytes: Uint8Array, isEnd = false): void {
+  /** Receives the next octets, which may change after the call. */
+  receive(bytes: Uint8Array, isEnd = false): void {
     let rest = bytes;
     if (this.#held.length > 0) {
       this.#held.append(bytes);
@@ -107,10 +108,24 @@ export class FileExplainer {
         }
         this.#direction = next;
       }
-      const after = this.#explainer.octets(this.#direction!, rest);
-      this.#isTurn = after !== undefined;
-      rest = after ?? NO_BYTES;
+      rest = this.#explain(this.#direction!, rest);
     }
+  }
+
+  /** Explains content, or lines up to one behind which content or a turn may begin. Returns the octets after that. */
+  #explain(direction: Direction, octets: Uint8Array): Uint8Array {
+    const isInLine = this.#lineOctet !== undefined;
+    const content = this.#crlf && isInLine ? 0 : this.#explainer.pairing.contentLeft(direction);
+    const lines = this.#crlf || isInLine ? octets.indexOf(LF) + 1 || octets.length : emptyLineEnd(octets);
+    const end = content > 0 ? Math.min(content, octets.length) : lines;
+    const isLineEnd = content === 0 && octets[end - 1] === LF;
+    const before = end > 1 ? octets[end - 2] : this.#lineOctet;
+    this.#lineOctet = content > 0 || isLineEnd ? undefined : octets[end - 1];
+    const isBare = this.#crlf && isLineEnd && before !== CRLF[0];
+    const piece = isBare ? Buffer.concat([octets.subarray(0, end - 1), CRLF]) : octets.subarray(0, end);
+    this.#isTurn = false;
+    this.#explainer.octets(direction, piece);
+    return octets.subarray(end);
   }
 
   /** Returns who sent the next octets, or how many of them are not in a message; `undefined` if that needs more. */
@@ -136,19 +151,31 @@ export class FileExplainer {
 
   /** Explains line ends after a message, unless they may precede the next one. Returns their number of octets. */
   #lineEnds(direction: Direction, text: string): number {
-    const [octets] = LINE_ENDS.exec(text) ?? [""];
-    const isIgnored = direction === "request" && /^(?:\r\n)*$/.test(octets);
+    const [octets] = /^(?:\r?\n)*/.exec(text)!;
+    const isIgnored = direction === "request" && (this.#crlf || /^(?:\r\n)*$/.test(octets));
     if (octets === "" || isIgnored && !this.#hadContent) return 0;
     const count = octets.split("\n").length - 1;
     const what = count === 1 ? "one line end" : `${count} line ends`;
     const label = `${what} too many after the ${this.#hadContent ? "content" : direction}`;
-    const { length } = octets;
+    const shown = this.#crlf ? octets.replace(/\r?\n/g, "\r\n") : octets;
+    const { length } = shown;
     const start = this.#explainer.pairing.received(direction);
-    const rows = [octetRow("unread", 0, octets, [label, "RFC 9112 §2.2"])];
+    const rows = [octetRow("unread", 0, shown, [label, "RFC 9112 §2.2"])];
     const state = isIgnored ? "whole" : "broken";
     const explanation = { direction, kind: "unread", start, length, rows, findings: [], state } as const;
     this.#placed.push({ at: this.#offset(direction, start), explanation });
     this.#between += length;
-    return length;
+    return octets.length;
   }
+}
+
+/** Returns where the first empty line ends: no message ends before that, but for content of known length. */
+function emptyLineEnd(octets: Uint8Array): number {
+  let start = 0;
+  while (octets[start] !== CRLF[0] || octets[start + 1] !== LF) {
+    const lf = octets.indexOf(LF, start);
+    if (lf < 0) return octets.length;
+    start = lf + 1;
+  }
+  return start + CRLF.length;
 }

@@ -28,10 +28,8 @@ import { type Arrival, Way } from "./way.ts";
 export interface PairingOptions {
   /** Limits on messages other than those of `serve` and `connect`; by default, content has any length. */
   readonly limits?: { readonly [direction in Direction]?: Partial<MessageLimits> };
-  /** Returns the method that the next final response answers, where only one direction is known: no octets are held. */
+  /** Returns the method that a response without a request answers, where not both directions are live: none is held. */
   readonly answers?: () => string | undefined;
-  /** Whether octets of both directions come in turn; see {@linkcode Pairing.takeBack}. */
-  readonly inTurn?: boolean;
 }
 
 const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
@@ -39,7 +37,6 @@ const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
 /** Decodes both directions of a connection and pairs the messages. */
 export class Pairing {
   readonly #answers: (() => string | undefined) | undefined;
-  readonly #inTurn: boolean;
   readonly #ways: Readonly<Record<Direction, Way>>;
   readonly #open: Exchange[] = [];
   /** Exchanges without a complete final response, in the order of their requests. */
@@ -54,10 +51,9 @@ export class Pairing {
   /** Creates a pairing whose listener receives the events in order. */
   constructor(
     private readonly listener: (event: ExchangeEvent) => void,
-    { limits, answers, inTurn = false }: PairingOptions = {},
+    { limits, answers }: PairingOptions = {},
   ) {
     this.#answers = answers;
-    this.#inTurn = inTurn;
     this.#ways = {
       request: new Way("request", { ...REQUEST_LIMITS, ...ANY_CONTENT, ...limits?.request }),
       response: new Way("response", { ...RESPONSE_LIMITS, ...ANY_CONTENT, ...limits?.response }),
@@ -85,13 +81,19 @@ export class Pairing {
     return this.#ways[direction].received;
   }
 
+  /** Returns how many of the next octets of a direction are no lines: content, even if broken, or another protocol. */
+  contentLeft(direction: Direction): number {
+    const { stopped, message, decoder } = this.#ways[direction];
+    const isEndless = stopped === "left HTTP" || stopped === "broken" && message!.head !== undefined;
+    return isEndless ? Infinity : decoder.contentLeft;
+  }
+
   /** Receives the octets of one read, which may change after the call, and when they came by the caller's clock. */
   octets(direction: Direction, bytes: Uint8Array, time = 0): void {
     if (bytes.length === 0) return;
     const way = this.#ways[direction];
     const from = way.received;
     way.received += bytes.length;
-    way.paused = false;
     const arrival = { time, call: ++this.#calls };
     if (way.search !== undefined) return this.#find(way, way.search, bytes, arrival);
     if (way.stopped === undefined) {
@@ -107,19 +109,6 @@ export class Pairing {
     if (way.held === undefined && !startsMessage(bytes, direction)) return;
     way.hold(bytes, from, arrival);
     if (way.readOn && way.held !== undefined) this.#resume(way);
-  }
-
-  /**
-   * Takes back what follows a message, or a head with Expect, if octets come in turn: the caller decides who sent it.
-   * It is valid as long as the octets received last; `undefined` while the message goes on.
-   */
-  takeBack(direction: Direction): Uint8Array | undefined {
-    const way = this.#ways[direction];
-    if (!way.paused) return undefined;
-    const octets = way.decoder.takeUnread();
-    way.received -= octets.length;
-    if (way.message !== undefined) way.message.to = way.received;
-    return octets;
   }
 
   /** Receives the end of one direction. */
@@ -185,7 +174,7 @@ export class Pairing {
   }
 
   #read(way: Way): void {
-    while (way.stopped === undefined && !way.paused) {
+    while (way.stopped === undefined) {
       if (way.message === undefined) {
         const { unread } = way.decoder;
         if (unread.length === 0) break;
@@ -240,8 +229,8 @@ export class Pairing {
     way.message = message;
     if (isRequest) {
       exchange.request = message as Exchange["request"];
-      if (this.#answers === undefined || this.#inTurn) this.#open.push(exchange);
-      if (this.#inTurn && this.#open.length > MAX_WAITING_IN_TURN) this.#open.shift();
+      this.#open.push(exchange);
+      if (this.#answers !== undefined && this.#open.length > MAX_WAITING_IN_TURN) this.#open.shift();
     } else exchange.responses.push(message as Message<ResponseHead>);
     this.listener({ kind: "began", direction, message });
     if (isRequest) this.#readOn(this.#ways.response);
@@ -279,7 +268,6 @@ export class Pairing {
       case "request":
         message.head = event;
         message.exchange.method = event.method;
-        way.paused = this.#inTurn && event.fields.get("expect") !== undefined;
         this.listener({ kind: "head", direction, message, head: event, to: way.at });
         break;
       case "response":
@@ -293,7 +281,6 @@ export class Pairing {
         message.to = way.start = way.at;
         message.ended = way.arrival.time;
         way.message = undefined;
-        way.paused = this.#inTurn;
         way.closes = !message.head!.persistent;
         this.listener({ kind: "ended", direction, message, trailers: event.trailers });
         if (direction === "request") this.#requested(way, message.exchange);

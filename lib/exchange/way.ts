@@ -30,8 +30,6 @@ export class Way {
   restartsAfter: number | undefined;
   /** Looks for the next message after octets that are missing. */
   search: StartLineSearch<Arrival> | undefined;
-  /** Whether the caller decides who sent what comes next. */
-  paused = false;
   ended = false;
   /** Whether it has to end after the last complete message (RFC 9112 §9.3). */
   closes = false;

@@ -96,13 +96,6 @@ export class Decoder {
     return this.#buffer.subarray(this.#at, this.#end);
   }
 
-  /** Takes back the octets received but not decoded, valid as long as those received last. */
-  takeUnread(): Uint8Array {
-    const { unread } = this;
-    this.#end = this.#at;
-    return unread;
-  }
-
   /** How many octets of the current message were decoded: the offset at which {@linkcode unread} starts. */
   get consumed(): number {
     return this.#at - this.#messageStart;
@@ -141,6 +134,12 @@ export class Decoder {
     this.#messageStart -= this.#at;
     this.#at = 0;
     this.#end = this.#copy.length;
+  }
+
+  /** How many octets of content come next; `Infinity` if only the connection's end tells. */
+  get contentLeft(): number {
+    if (this.#phase === "until-closed") return Infinity;
+    return this.#phase === "content" || this.#phase === "chunk" ? this.#remaining : 0;
   }
 
   /** Passes over lost content. Returns whether its length was known, so that decoding goes on. */

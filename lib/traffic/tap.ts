@@ -2,6 +2,7 @@
 
 import { addressText, socketAddress } from "../address.ts";
 import { counted, type Listener, type Socket } from "../bytes.ts";
+import type { Direction } from "../exchange.ts";
 import type { End, EventCounter, Seen, TrafficEvent, TrafficListener } from "../traffic.ts";
 
 /** Returns the monotonic time in microseconds since the program's start. */
@@ -119,6 +120,12 @@ export function allOf(listeners: readonly TrafficListener[]): TrafficListener | 
   return (event) => {
     for (const listener of listeners) listener(event);
   };
+}
+
+/** Returns which way octets went, or a FIN, or what is missing. */
+export function directionOf(event: Seen & ({ readonly kind: "read" | "write" } | { readonly by: End })): Direction {
+  const isClient = "by" in event ? event.by === "client" : (event.kind === "write") === (event.end === "client");
+  return isClient ? "request" : "response";
 }
 
 /** One line about an event, without the end that saw it. */

@@ -7,8 +7,9 @@ const POST = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab";
 const EXPECT = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-function explained(pieces: readonly Uint8Array[], crlf = false): Placed[] {
-  const explainer = new FileExplainer({ answers: () => undefined, crlf });
+function explained(pieces: readonly Uint8Array[], crlf = false, answers: readonly string[] = []): Placed[] {
+  const methods = [...answers];
+  const explainer = new FileExplainer({ answers: () => methods.shift(), crlf });
   const placed: Placed[] = [];
   for (const piece of pieces) {
     const copy = piece.slice();
@@ -100,6 +101,7 @@ const cases: [what: string, file: string, messages: string[]][] = [
     "67 response 2, broken",
   ]],
   ["the start of a word", "HT", ["0 response 1, incomplete"]],
+  ["a request that expects an answer to no content", EXPECT.replace("Length: 2", "Length: 0"), ["0 request 1"]],
 ];
 
 for (const [what, file, messages] of cases) {
@@ -124,6 +126,39 @@ Deno.test("line ends are converted in both directions", () => {
     "156 one line end too many after the content, broken",
   ]);
 });
+
+/** Files with LF line ends, where `~` is an LF of content. */
+const withLF: [what: string, file: string, messages: string[], answers?: string[]][] = [
+  ["content until the end", "HTTP/1.0 200 OK\n\n~~", ["0 response 1, \n\n"]],
+  [
+    "a response to HEAD",
+    "HTTP/1.1 200 OK\nContent-Length: 99\n\nHTTP/1.1 200 No\nContent-Length: 2\n\n~~",
+    ["0 response 1", "39 response 2, \n\n"],
+    ["HEAD", "GET"],
+  ],
+  [
+    "a response within a chunked request",
+    "PUT / HTTP/1.1\nHost: a\nExpect: 100-continue\nTransfer-Encoding: chunked\n\nHTTP/1.1 100 Go\n\n1\n~\n0\n\nHTTP/1.1 204 No\n\n",
+    ["0 request 1, \n", "77 interim response 1", "107 response 1"],
+  ],
+  ["another protocol", "HTTP/1.1 101 Go\n\nx~~", [
+    "0 response 1",
+    "19 no longer HTTP: the connection speaks another protocol",
+  ]],
+  ["a broken line", "GET / HTTP/1.1\nHost : a\n\n", ["0 request 1, broken"]],
+];
+
+for (const [what, file, messages, answers] of withLF) {
+  Deno.test(`line ends are converted of ${what}, however it is read`, () => {
+    const octets = wireOctets(file.replaceAll("~", "\n"));
+    const whole = explained([octets], true, answers);
+    assert.deepEqual(shown(whole), messages);
+    assert.deepEqual(shown(explained(Array.from(octets, (octet) => Uint8Array.of(octet)), true, answers)), messages);
+    for (const { kind, octets } of whole.flatMap(({ explanation }) => explanation.rows)) {
+      if (!["content", "unread"].includes(kind)) assert.doesNotMatch(octets, /(?<!\r)\n/);
+    }
+  });
+}
 
 Deno.test("requests that nobody answers are forgotten in time, and memory is bounded", () => {
   const many = 3000;

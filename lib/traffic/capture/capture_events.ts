@@ -1,7 +1,6 @@
 /** What happens on the connections of a capture, as the server's end sees it. */
 
 import type { Endpoint } from "../../address.ts";
-import type { Direction } from "../../exchange.ts";
 import type { Closed, End, Fin, Octets, Opened, Seen } from "../../traffic.ts";
 
 export interface PacketOrigin {
@@ -71,9 +70,4 @@ export function serverOf({ local: { hostname, port }, secure }: Opened): Endpoin
 
 export function otherEnd(end: End): End {
   return end === "client" ? "server" : "client";
-}
-
-export function directionOf(event: Octets | Fin | Missing | Acknowledged): Direction {
-  const isClient = "by" in event ? event.by === "client" : event.kind === "read";
-  return isClient ? "request" : "response";
 }

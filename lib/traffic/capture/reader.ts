@@ -14,7 +14,8 @@ import { ACK, SYN } from "./packets.ts";
 import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile, PcapFile } from "./packet_file.ts";
 import { PcapngFile } from "./pcapng_file.ts";
 
-export { directionOf, serverOf } from "./capture_events.ts";
+export { directionOf } from "../tap.ts";
+export { serverOf } from "./capture_events.ts";
 export type * from "./capture_events.ts";
 
 export interface CaptureReaderOptions {

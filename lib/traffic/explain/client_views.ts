@@ -5,12 +5,12 @@ import { Explainer, type Explanation } from "../../exchange.ts";
 import { FALLBACK_COLUMNS } from "../../limits.ts";
 import { type Painter, terminalColumns } from "../../terminal.ts";
 import type { Fin, Octets, TrafficEvent, TrafficListener } from "../../traffic.ts";
-import { allOf, lifeLine, tapped } from "../tap.ts";
+import { allOf, directionOf, lifeLine, tapped } from "../tap.ts";
 import { type ExplainTextOptions, explanationText } from "./text.ts";
 import { Transcript } from "./transcript.ts";
 
-/** Octets of the last exchange that are kept until the user asks to explain them. */
-const KEPT_EXCHANGE_OCTETS = 64 * 1024;
+/** Events of the last exchange that are kept before they are explained: most exchanges are short, and never are. */
+const KEPT_EVENTS = 16;
 
 interface ClientViewsOptions {
   readonly explain: boolean;
@@ -73,9 +73,7 @@ export class LastExchange {
   /** Explains the exchange until that has ended. */
   #explainer: Explainer | undefined;
   #explanations: Explanation[] | undefined;
-  /** Events that are explained on demand, or when they are many: most exchanges are never explained. */
   #kept: (Octets | Fin)[] = [];
-  #keptOctets = 0;
 
   /** Explains with this layout, on demand or each exchange. */
   constructor(private readonly layout: () => ExplainTextOptions, readonly each: boolean = false) {}
@@ -83,7 +81,6 @@ export class LastExchange {
   begin(): void {
     this.#explainer = new Explainer();
     this.#kept = [];
-    this.#keptOctets = 0;
   }
 
   receive(event: TrafficEvent): void {
@@ -91,8 +88,14 @@ export class LastExchange {
     // On a new connection the request is sent again from its start.
     if (event.kind === "opened") return this.begin();
     this.#kept.push(event.kind === "fin" ? event : { ...event, bytes: event.bytes.slice() });
-    if (event.kind !== "fin") this.#keptOctets += event.bytes.length;
-    if (this.#keptOctets > KEPT_EXCHANGE_OCTETS) this.#explain(this.#explainer);
+    if (this.#kept.length > KEPT_EVENTS) this.#explain(this.#explainer);
+  }
+
+  #explain(explainer: Explainer): void {
+    for (const event of this.#kept.splice(0)) {
+      if (event.kind === "fin") explainer.pairing.fin(directionOf(event));
+      else explainer.octets(directionOf(event), event.bytes);
+    }
   }
 
   /** Ends the exchange: what follows on a new connection is not part of it. */
@@ -111,13 +114,5 @@ export class LastExchange {
     this.end();
     const options = this.layout();
     return this.#explanations?.map((explanation) => explanationText(explanation, options)).join("\n");
-  }
-
-  #explain(explainer: Explainer): void {
-    for (const event of this.#kept.splice(0)) {
-      if (event.kind === "fin") explainer.pairing.fin(event.by === "client" ? "request" : "response");
-      else explainer.octets(event.kind === "write" ? "request" : "response", event.bytes);
-    }
-    this.#keptOctets = 0;
   }
 }

@@ -29,32 +29,30 @@ export function jsonText(value: unknown): string {
   );
 }
 
+/** An exchange as JSON: its messages, once they are explained. */
 export class ExchangeJson {
-  #request = "null";
-  readonly #interim: string[] = [];
-  #response = "null";
-  #messages = 0;
+  readonly #messages: Record<"request" | "response", object | null> = { request: null, response: null };
+  readonly #interim: object[] = [];
+  #count = 0;
 
   /** Whether all messages of an exchange are here. */
   isWhole({ over, request, responses }: Exchange): boolean {
-    return over && this.#messages === responses.length + (request === undefined ? 0 : 1);
+    return over && this.#count === responses.length + (request === undefined ? 0 : 1);
   }
 
   /** Adds a message; on request, with its content and rows. */
   add(explanation: Explanation, place: MessagePlace, all: boolean): void {
-    this.#messages++;
-    const text = jsonText(messageOf(explanation, place, all));
-    if (explanation.direction === "request") this.#request = text;
-    else if (explanation.message?.interim) this.#interim.push(text);
-    else this.#response = text;
+    this.#count++;
+    const message = messageOf(explanation, place, all);
+    if (explanation.message!.interim) this.#interim.push(message);
+    else this.#messages[explanation.direction] = message;
   }
 
   /** Returns the line, which starts with these members. */
   line(members: object = {}): string {
-    const start = jsonText(members).slice(0, -1);
-    const interim = this.#interim.length === 0 ? "" : `"interim":[${this.#interim.join(",")}],`;
-    const rest = `"request":${this.#request},${interim}"response":${this.#response}}`;
-    return `${start}${start === "{" ? "" : ","}${rest}\n`;
+    const { request, response } = this.#messages;
+    const interim = this.#interim.length > 0 && { interim: this.#interim };
+    return `${jsonText({ ...members, request, ...interim, response })}\n`;
   }
 }
 

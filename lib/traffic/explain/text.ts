@@ -165,21 +165,17 @@ function describeReading({ start, end, next, missing }: Reading): string {
 
 /** Formats a row with its credentials masked: wrapped octets on the left, the label on the right, and its parts below. */
 function rowLines(row: OctetRow, found: readonly Credential[], options: ExplainTextOptions): string[] {
-  const { start, end, kind, octets, label, rule, parts = [] } = row;
+  const { start, end, kind, label, rule, parts = [] } = row;
   const { all } = options;
+  const isMasked = found.length > 0;
+  const octets = isMasked ? maskCredentials(row.octets, found) : row.octets;
   const width = labelColumn(options) - OFFSET_WIDTH - 1;
-  if (found.length > 0) {
-    const masked = maskCredentials(octets, found);
-    const { lines } = kind === "unread" ? textLines(masked, width, 1, false) : textLines(masked, width);
-    return twoColumns(row, lines, [labelOfMasked(row), rule], options);
-  }
-  const most = all ? Infinity : SHOWN_CONTENT_LINES;
+  const isShort = kind === "unread" && (isMasked || !all);
   const left = kind === "content"
-    ? contentLines(octets, width, most)
-    : kind === "unread" && !all
-    ? textLines(octets, width, 1, false)
-    : textLines(octets, width);
-  const lines = twoColumns(row, left.lines, [label, rule], options);
+    ? contentLines(octets, width, all ? Infinity : SHOWN_CONTENT_LINES)
+    : textLines(octets, width, isShort ? 1 : Infinity, !isShort);
+  const lines = twoColumns(row, left.lines, [isMasked ? labelOfMasked(row) : label, rule], options);
+  if (isMasked) return lines;
   const hidden = end - start - left.octets;
   if (hidden > 0) {
     const hint = kind === "content" && !all ? " (--all shows them)" : "";

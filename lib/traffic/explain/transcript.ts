@@ -38,7 +38,6 @@ export class Transcript {
   #starts!: number[];
   #accepted!: Accepted[];
   #result!: RawResult;
-  #finSent = false;
   #ended = false;
   #events = 0;
   #hiddenOctets = 0;
@@ -54,7 +53,7 @@ export class Transcript {
     this.#starts = [];
     this.#accepted = [];
     this.#result = { status: undefined, valid: true };
-    this.#finSent = this.#ended = false;
+    this.#ended = false;
     this.#events = this.#hiddenOctets = 0;
   }
 
@@ -63,7 +62,7 @@ export class Transcript {
     if (!this.#result.valid) return "fin";
     const { unanswered, closes } = this.#explainer.pairing;
     if (unanswered.length > 0) return "response";
-    return this.#finSent || closes ? "fin" : "nothing";
+    return closes ? "fin" : "nothing";
   }
 
   receive(event: TrafficEvent): void {
@@ -79,7 +78,6 @@ export class Transcript {
       case "fin": {
         const isOwn = event.by === "client";
         this.#print(event.time, isOwn ? ">" : "<", " FIN");
-        this.#finSent ||= isOwn;
         this.#ended ||= !isOwn;
         this.#explainer.pairing.fin(isOwn ? "request" : "response");
         break;
