@@ -105,7 +105,6 @@ function read(pieces: Iterable<Uint8Array>): { events: CaptureEvent[]; end: read
 
 /** Returns the text of a capture and its end, read in as many passes as it takes. */
 function explained(file: Uint8Array, maxHeld?: number): { text: string; ends: Explained[] } {
-  const decoder = new TextDecoder();
   const ends: Explained[] = [];
   let text = "";
   for (let from: number | undefined = 1; from !== undefined; from = ends.at(-1)!.leftOut) {
@@ -113,7 +112,7 @@ function explained(file: Uint8Array, maxHeld?: number): { text: string; ends: Ex
       width: 80,
       all: false,
       painter: (_style, text) => text,
-      print: (piece) => text += decoder.decode(piece),
+      print: (piece) => text += piece,
       from,
       again: true,
       maxHeld,

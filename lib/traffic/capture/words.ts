@@ -63,10 +63,9 @@ export function repeatedText({ repeated, late }: TcpFacts): string {
 
 /** Says in how many segments a message came, when it was acknowledged, and how fast a long one was. */
 export function segmentsText(
-  { packets, pieces, largest, start, end }: MessageOrigin,
+  { packets, pieces, largest, start, end, acknowledged }: MessageOrigin,
   octets: number,
   mss: number = Infinity,
-  acknowledged: { readonly packet: number; readonly time: number } | undefined,
 ): string {
   if (pieces === 0) return "";
   const which = pieces === 1 ? `packet ${packets[0]}` : `packets ${packets[0]} to ${packets.at(-1)}`;

@@ -11,13 +11,12 @@ const LAYOUT = { width: 80, all: false, painter: (_style: string, text: string) 
 /** Explains a file as often as it takes. */
 function explained(segments: readonly SegmentSpec[], options: Partial<CaptureExplainerOptions> = {}) {
   const file = capture(segments);
-  const decoder = new TextDecoder();
   let text = "";
   let valid = true;
   for (let from = 1, passes = 1;; passes++) {
     const explainer = new CaptureExplainer({
       ...LAYOUT,
-      print: (piece) => text += decoder.decode(piece),
+      print: (piece) => text += piece,
       from,
       ...options,
     });
