@@ -8,7 +8,14 @@ import { ExchangeJson } from "../explain/json.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
 import { otherEnd } from "./capture_events.ts";
 import { type MessageOrigin, Origins } from "./origins.ts";
-import { type Acknowledged, type CaptureEvent, directionOf, type Missing, type OpenedInCapture } from "./reader.ts";
+import {
+  type Acknowledged,
+  type CaptureEvent,
+  directionOf,
+  type Missing,
+  type OpenedInCapture,
+  type SentFacts,
+} from "./reader.ts";
 import { durationText, handshakeText, repeatedText, segmentsText, timeText } from "./words.ts";
 
 /** How much of one message is kept for `--all`: several may be unfinished at a time. */
@@ -293,9 +300,11 @@ export class ExplainedConnection {
     const { connection, local, remote, tcp } = this.opened;
     const members = { connection, client: addressText(remote), server: addressText(local) };
     if (this.#isRecorded) return members;
-    const { handshake, roundTrip, mss, repeated, late } = tcp;
+    const { handshake, roundTrip, client, server } = tcp;
+    const byEnd = (what: keyof SentFacts) => ({ client: client[what], server: server[what] });
     const seconds = roundTrip === undefined ? undefined : roundTrip / 1_000_000;
-    return { ...members, tcp: { handshake, roundTrip: seconds, mss, repeated, late } };
+    const sent = { mss: byEnd("mss"), repeated: byEnd("repeated"), late: byEnd("late") };
+    return { ...members, tcp: { handshake, roundTrip: seconds, ...sent } };
   }
 
   #explained(explanation: Explanation, origin: MessageOrigin): Text {
@@ -307,7 +316,7 @@ export class ExplainedConnection {
       origin,
       characters: text.length,
       make: () => {
-        const mss = this.opened.tcp.mss[explanation.direction === "request" ? "server" : "client"];
+        const mss = this.opened.tcp[explanation.direction === "request" ? "server" : "client"].mss;
         const place = !isRecorded
           ? segmentsText(origin, explanation.length, mss)
           : texts.length === 1

@@ -9,7 +9,7 @@ import {
 } from "../../limits.ts";
 import type { Acknowledged, CaptureEvent } from "./capture_events.ts";
 import { CapturedConnection, type ConnectionContext } from "./captured_connection.ts";
-import { segmentOf, type SkippedPacket } from "./link_layers.ts";
+import { type Segment, segmentOf, type SkippedPacket } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";
 import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile, PcapFile } from "./packet_file.ts";
 import { PcapngFile } from "./pcapng_file.ts";
@@ -112,25 +112,43 @@ export class CaptureReader {
     const segment = segmentOf(bytes, linkType);
     if (segment === undefined) return;
     if ("what" in segment) return this.#skip(segment, number);
-    const { from, to, flags } = segment;
     for (const connection of this.#reset) {
       if (!connection.expire(time)) break;
       this.#reset.delete(connection);
     }
+    const { from, to } = segment;
     const key = from < to ? from + to : to + from;
-    let connection = this.#known.get(key);
-    const isNew = (flags & (SYN | ACK)) === SYN && connection?.isOlderThan(segment) !== false;
-    if (connection !== undefined && isNew) {
-      connection.end({ number, time }, "by a new one with the same ports");
-      this.#forget(key, connection);
-    }
-    if (connection === undefined || isNew) {
-      connection = this.#connection(from, to);
-      this.#known.set(key, connection);
-    }
+    const connection = this.#connectionOf(key, segment, packet);
     connection.segment(segment, packet);
     if (connection.isOpen) this.#quiet.delete(key);
     else if (!this.#quiet.has(key)) this.#addQuiet(key, connection);
+  }
+
+  /** Returns the connection of a segment: a SYN may open another one, or the same again after a reset. */
+  #connectionOf(key: string, segment: Segment, packet: Packet): CapturedConnection {
+    const { from, to, flags } = segment;
+    let again = this.#known.get(key);
+    if (again !== undefined) {
+      if ((flags & SYN) === 0) return again;
+      const isAnswer = (flags & ACK) !== 0;
+      const isOlder = !isAnswer && again.isOlderThan(segment);
+      if (isOlder) again.end(packet, "by a new one with the same ports");
+      else again.expire(Infinity);
+      if (isAnswer || !isOlder && !again.isReset) return again;
+      if (isOlder) {
+        this.#forget(key, again);
+        again = undefined;
+      }
+    }
+    const number = again?.number ?? ++this.connections;
+    const { connection: only = number, wanted } = this.options;
+    const isWanted = only === number && (wanted?.(number) ?? true);
+    const isStreamKnown = again?.isStreamKnown ?? (this.#areStreamsKnown && this.#file!.tooLarge === 0);
+    const endpoints = again?.endpoints ?? [from, to] as const;
+    const connection = new CapturedConnection(number, endpoints, this.#context, isWanted, isStreamKnown);
+    connection.afterReset = again?.afterReset ?? 0;
+    this.#known.set(key, connection);
+    return connection;
   }
 
   /** Notes a connection that has ended or has no octets, and forgets the oldest half of them if there are too many. */
@@ -144,14 +162,6 @@ export class CaptureReader {
       this.#forget(key, connection);
       if (this.#quiet.size <= MAX_QUIET_CONNECTIONS / 2) return;
     }
-  }
-
-  #connection(from: string, to: string): CapturedConnection {
-    const number = ++this.connections;
-    const { connection: only = number, wanted } = this.options;
-    const isWanted = only === number && (wanted?.(number) ?? true);
-    const isStreamKnown = this.#areStreamsKnown && this.#file!.tooLarge === 0;
-    return new CapturedConnection(number, [from, to], this.#context, isWanted, isStreamKnown);
   }
 
   #forget(key: string, { number, afterReset }: CapturedConnection): void {

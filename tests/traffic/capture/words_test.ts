@@ -9,26 +9,32 @@ import {
 } from "../../../lib/traffic/capture/words.ts";
 import type { TcpFacts } from "../../../lib/traffic/capture/reader.ts";
 
-const NONE = { client: 0, server: 0 };
+const NONE = { repeated: 0, late: 0 };
 const FACTS: TcpFacts = {
-  ...{ handshake: [1, 2, 4], roundTrip: 23_000, mss: { client: 1460, server: 1400 }, repeated: NONE, late: NONE },
+  handshake: [1, 2, 4],
+  roundTrip: 23_000,
+  client: { ...NONE, mss: 1460 },
+  server: { ...NONE, mss: 1400 },
   mayLackResponses: false,
 };
 
 Deno.test("a connection's handshake, round trip and MSS", () => {
   assert.equal(handshakeText(FACTS), ", handshake in packets 1, 2 and 4, round trip 23.000 ms, MSS 1460 and 1400");
-  assert.equal(handshakeText({ ...FACTS, roundTrip: undefined, mss: {} }), ", handshake in packets 1, 2 and 4");
   assert.equal(
-    handshakeText({ ...FACTS, handshake: [1, 2], roundTrip: undefined, mss: { server: 1400 } }),
+    handshakeText({ ...FACTS, roundTrip: undefined, client: NONE, server: NONE }),
+    ", handshake in packets 1, 2 and 4",
+  );
+  assert.equal(
+    handshakeText({ ...FACTS, handshake: [1, 2], roundTrip: undefined, client: NONE }),
     ", MSS 1400 of the server",
   );
-  assert.equal(handshakeText({ ...FACTS, handshake: [], roundTrip: undefined, mss: {} }), "");
+  assert.equal(handshakeText({ ...FACTS, handshake: [], roundTrip: undefined, client: NONE, server: NONE }), "");
 });
 
 Deno.test("segments that were sent again or late are counted for each end", () => {
   assert.equal(repeatedText(FACTS), "");
   assert.equal(
-    repeatedText({ ...FACTS, repeated: { client: 2, server: 0 }, late: { client: 0, server: 1 } }),
+    repeatedText({ ...FACTS, client: { repeated: 2, late: 0 }, server: { repeated: 0, late: 1 } }),
     ", 2 segments sent again by the client, 1 segment of the server late",
   );
 });
