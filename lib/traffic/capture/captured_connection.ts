@@ -123,17 +123,24 @@ export class CapturedConnection {
     else if (!this.#waits(side, segment, packet)) this.#read(side, segment, packet);
   }
 
-  /** Emits what is left, and closes the connection for a reason; without one, it stays open unless it was reset. */
+  /** Emits what is left, and closes the connection if it was reset, or for a reason; else it stays open. */
   end(packet: PacketFacts, reason?: string): void {
     if (this.#ended) return;
-    if (this.#reset !== undefined) return this.#closeByReset();
-    this.#endSides(packet);
-    if (reason !== undefined) this.#closed(packet, reason);
+    const last = this.#reset?.packet ?? packet;
+    const sides = this.#sides!;
+    for (const { flow } of sides) flow.end(last);
+    // The last octets may have closed it.
+    if (this.#ended) return;
+    this.#open(last);
+    this.#markResponses();
+    for (const side of sides) this.#skipped(side, side.search?.giveUp(), last);
+    const why = this.#reset === undefined ? reason : "reset";
+    if (why !== undefined) this.#close(last, why);
   }
 
   /** Closes the connection if a reset ended it, and all that was in flight has come. Returns whether it does not wait. */
   expire(time: number): boolean {
-    if (!this.#ended && this.#reset?.isExact && this.#isAfterReset(time)) this.#closeByReset();
+    if (this.#reset?.isExact && this.#isAfterReset(time)) this.end(this.#reset.packet);
     return this.#ended || this.#reset === undefined;
   }
 
@@ -168,7 +175,7 @@ export class CapturedConnection {
     if (!flow.isKnown) {
       if (this.#synTime !== undefined && !answers) return;
       this.#reset = { packet, by: side, isExact: true };
-      return this.#closeByReset();
+      return this.end(packet);
     }
     const ahead = flow.ahead(sequence);
     const isExact = ahead === 0 || answers && this.#tcp.handshake.length === 1 && this.#synTime !== undefined;
@@ -189,7 +196,7 @@ export class CapturedConnection {
     const { by, isExact } = this.#reset!;
     const { budget } = this.context;
     if (isExact || budget.used + segment.length > budget.most) {
-      this.#closeByReset();
+      this.end(packet);
       this.#countAfterReset(side, segment);
       return true;
     }
@@ -209,19 +216,11 @@ export class CapturedConnection {
     return this.#held.splice(0);
   }
 
-  #closeByReset(): void {
-    const { packet } = this.#reset!;
-    this.#endSides(packet);
-    this.#closed(packet, "reset");
-  }
-
   #countAfterReset({ flow }: Side, { sequence, length, flags }: Segment): void {
     if (length > 0 && (flags & RST) === 0) this.afterReset += flow.countNew(sequence, length);
   }
 
-  /** Closes the connection, unless the last events have. */
-  #closed(packet: PacketFacts, reason: string): void {
-    if (this.#ended) return;
+  #close(packet: PacketFacts, reason: string): void {
     this.#markResponses();
     this.#emit(packet, { kind: "closed", reason });
     this.#ended = true;
@@ -239,16 +238,6 @@ export class CapturedConnection {
   /** Whether packets of a side may have been left out so far. */
   #isLeftOut({ address, other }: Side): boolean {
     return this.context.isLeftOut(address, other.address);
-  }
-
-  #endSides(packet: PacketFacts): void {
-    const sides = this.#sides!;
-    for (const { flow } of sides) flow.end(packet);
-    // The last octets may have closed it.
-    if (this.#ended) return;
-    this.#open(packet);
-    this.#markResponses();
-    for (const side of sides) this.#skipped(side, side.search?.giveUp(), packet);
   }
 
   #listenerOf(side: Side): FlowListener<PacketFacts> {
@@ -327,7 +316,7 @@ export class CapturedConnection {
     side.search = undefined;
     const by = this.#endOf(side);
     this.#emit(packet, { kind: "fin", by });
-    if (this.#firstFin !== undefined) this.#closed(packet, `by the ${this.#firstFin}`);
+    if (this.#firstFin !== undefined) this.#close(packet, `by the ${this.#firstFin}`);
     this.#firstFin ??= by;
   }
 
