@@ -1,6 +1,6 @@
 /** Reads captures: turns their packets into the events that a tap at the server's end would have reported. */
 
-import { ByteBuffer, counted, readPieces, type Source } from "../../bytes.ts";
+import { counted, readPieces, type Source } from "../../bytes.ts";
 import {
   EXPLAIN_READ_BYTES,
   MAX_CAPTURED_PACKET_OCTETS,
@@ -11,8 +11,7 @@ import type { Acknowledged, CaptureEvent } from "./capture_events.ts";
 import { CapturedConnection, type ConnectionContext } from "./captured_connection.ts";
 import { type Segment, segmentOf, type SkippedPacket } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";
-import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile, PcapFile } from "./packet_file.ts";
-import { PcapngFile } from "./pcapng_file.ts";
+import { type Packet, PacketFile } from "./packet_file.ts";
 
 export { directionOf, serverOf } from "./capture_events.ts";
 export type * from "./capture_events.ts";
@@ -26,11 +25,8 @@ export interface CaptureReaderOptions {
 }
 
 /** Reads the bytes of a pcapng or pcap file, in pieces of any size. Memory does not depend on its length. */
-export class CaptureReader {
+export class CaptureReader extends PacketFile {
   readonly #context: ConnectionContext;
-  /** The reader of the file's format, once its first octets have shown which. */
-  #file: PacketFile | undefined;
-  readonly #start = new ByteBuffer(FORMAT_BYTES);
   /** Connections by both endpoints. */
   readonly #known = new Map<string, CapturedConnection>();
   /** Those that have ended or have no octets: only a late packet would need them. */
@@ -49,6 +45,7 @@ export class CaptureReader {
 
   /** The listener may keep an event's octets only as a copy. */
   constructor(listener: (event: CaptureEvent) => void, private readonly options: CaptureReaderOptions = {}) {
+    super();
     this.#context = {
       listener,
       acknowledged: options.acknowledged,
@@ -56,26 +53,6 @@ export class CaptureReader {
       isLeftOut: (from, to) => this.#isLeftOut(from, to),
       expires: (connection) => this.#reset.add(connection),
     };
-  }
-
-  get packets(): number {
-    return this.#file?.packets ?? 0;
-  }
-
-  /** When the first packet was captured, in microseconds since 1970. */
-  get start(): number | undefined {
-    return this.#file?.start;
-  }
-
-  /** @throws {CaptureError} If the bytes are no valid pcapng or pcap. */
-  receive(bytes: Uint8Array): void {
-    if (this.#file !== undefined) return this.#file.receive(bytes);
-    this.#start.append(bytes);
-    if (this.#start.length < FORMAT_BYTES) return;
-    const Format = captureFormatOf(this.#start.view()) === "pcap" ? PcapFile : PcapngFile;
-    this.#file = new Format((packet) => this.#packet(packet));
-    this.#file.receive(this.#start.view());
-    this.#start.clear(0);
   }
 
   /** Ends the file, but not the connections that are open in it. Returns one line on each thing that was not read. */
@@ -88,11 +65,10 @@ export class CaptureReader {
       const where = count === 1 ? `packet ${first}` : `the first is packet ${first}`;
       return `left out: ${counted(count, "packet")} of ${what} (${where})`;
     });
-    const { tooLarge = 0, cutOff = this.#start.length > 0 } = this.#file ?? {};
-    if (tooLarge > 0) {
-      notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_OCTETS} octets`);
+    if (this.tooLarge > 0) {
+      notes.push(`left out: ${counted(this.tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_OCTETS} octets`);
     }
-    if (cutOff) notes.push(`the file is cut off in the block after packet ${this.packets}`);
+    if (this.cutOff) notes.push(`the file is cut off in the block after packet ${this.packets}`);
     return notes;
   }
 
@@ -106,7 +82,7 @@ export class CaptureReader {
     return { number: this.packets, time: this.#lastTime };
   }
 
-  #packet(packet: Packet): void {
+  protected override packet(packet: Packet): void {
     const { number, time, linkType, bytes } = packet;
     this.#lastTime = time;
     const segment = segmentOf(bytes, linkType);
@@ -143,7 +119,7 @@ export class CaptureReader {
     const number = again?.number ?? ++this.connections;
     const { connection: only = number, wanted } = this.options;
     const isWanted = only === number && (wanted?.(number) ?? true);
-    const isStreamKnown = again?.isStreamKnown ?? (this.#areStreamsKnown && this.#file!.tooLarge === 0);
+    const isStreamKnown = again?.isStreamKnown ?? (this.#areStreamsKnown && this.tooLarge === 0);
     const endpoints = again?.endpoints ?? [from, to] as const;
     const connection = new CapturedConnection(number, endpoints, this.#context, isWanted, isStreamKnown);
     connection.afterReset = again?.afterReset ?? 0;
@@ -173,7 +149,7 @@ export class CaptureReader {
   /** Whether packets of a direction, or of unknown senders, were left out. */
   #isLeftOut(from: string, to: string): boolean {
     const between = this.#skippedBetween;
-    if (this.#file!.tooLarge > 0) return true;
+    if (this.tooLarge > 0) return true;
     return between.size > 0 && (between.has("") || between.has(from.slice(0, -2) + to.slice(0, -2)));
   }
 

@@ -18,7 +18,7 @@ import {
   OPTION_COMMENT,
   padTo4,
   SECTION_HEADER,
-} from "./pcapng_file.ts";
+} from "./packet_file.ts";
 
 const OPTION_INTERFACE_NAME = 2;
 const OPTION_USER_APPLICATION = 4;
