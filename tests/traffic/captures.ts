@@ -1,6 +1,7 @@
 /** Builds captures as other programs write them: any byte order, link type, unit of time, and order of segments. */
 
-import { ACK, FIN, packetOf, RST, SYN } from "../../lib/traffic/capture/packets.ts";
+import { ACK, FIN, RST, SYN } from "../../lib/traffic/capture/link_layers.ts";
+import { packetOf } from "../../lib/traffic/capture/writer.ts";
 import { type Packet, PacketFile } from "../../lib/traffic/capture/packet_file.ts";
 import type { SocketAddress } from "../../lib/traffic.ts";
 import type { CaptureEvent } from "../../lib/traffic/capture/reader.ts";

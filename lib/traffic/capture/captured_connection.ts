@@ -3,8 +3,7 @@
 import type { End, Seen } from "../../traffic.ts";
 import type { Acknowledged, CaptureEvent, PacketOrigin, SentFacts, TcpFacts } from "./capture_events.ts";
 import { StartLineSearch } from "../../exchange.ts";
-import { addressOf, type Segment } from "./link_layers.ts";
-import { ACK, FIN, RST, SYN } from "./packets.ts";
+import { ACK, addressOf, FIN, RST, type Segment, SYN } from "./link_layers.ts";
 import type { Packet } from "./packet_file.ts";
 import { Flow, type FlowListener, type ReassemblyBudget, SEGMENT_BYTES } from "./reassembly.ts";
 

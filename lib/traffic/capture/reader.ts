@@ -9,8 +9,7 @@ import {
 } from "../../limits.ts";
 import type { Acknowledged, CaptureEvent } from "./capture_events.ts";
 import { CapturedConnection, type ConnectionContext } from "./captured_connection.ts";
-import { type Segment, segmentOf, type SkippedPacket } from "./link_layers.ts";
-import { ACK, SYN } from "./packets.ts";
+import { ACK, type Segment, segmentOf, type SkippedPacket, SYN } from "./link_layers.ts";
 import { type Packet, PacketFile } from "./packet_file.ts";
 
 export { directionOf, serverOf } from "./capture_events.ts";

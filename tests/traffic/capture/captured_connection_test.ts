@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/packets.ts";
+import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/link_layers.ts";
 import { capture, handshake, inShort, readCapture, type SegmentSpec } from "../captures.ts";
 
 const GET = "GET / HTTP/1.1\r\n\r\n";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CaptureExplainer, type CaptureExplainerOptions } from "../../../lib/traffic/capture/explainer.ts";
-import { ACK, RST } from "../../../lib/traffic/capture/packets.ts";
+import { ACK, RST } from "../../../lib/traffic/capture/link_layers.ts";
 import { capture, handshake, interleaved, type SegmentSpec, talk, type Turn } from "../captures.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
