@@ -173,7 +173,7 @@ async function explainCapture(
     const explained: Explained = explainer.end();
     await flush(reader, "end");
     valid &&= explained.valid;
-    connections = explained.connections;
+    connections = reader.connections;
     for (const note of explained.notes) notes.add(note);
     from = explained.leftOut;
     if (from !== undefined) await input.rewind!();

@@ -102,7 +102,11 @@ export class ExplainedConnection {
       this.#isRecorded ||= event.origin.call !== undefined;
       this.#beginning.receive(direction, event.bytes);
     } else if (event.kind === "fin") this.#ends.push(`FIN by the ${event.by} ${when(event)}`);
-    else if (event.kind === "missing") this.#count(direction, event);
+    else if (event.kind === "missing" && event.why === "skipped") this.#skipped += event.octets;
+    else if (event.kind === "missing") {
+      this.#missing += event.octets;
+      this.#beginning.gap(direction);
+    }
     if (this.isHttp === false) return this.#drop();
     // A connection without octets needs no decoder.
     if (event.kind !== "fin") this.#explainer ??= this.#newExplainer();
@@ -181,14 +185,6 @@ export class ExplainedConnection {
         if (event.kind === "began") this.#partOf(event.message.exchange);
       },
     });
-  }
-
-  #count(direction: Direction, { why, octets }: Missing): void {
-    if (why === "skipped") this.#skipped += octets;
-    else {
-      this.#missing += octets;
-      this.#beginning.gap(direction);
-    }
   }
 
   /** Ends the message at a gap; what follows starts a new one. Returns a line on it. */

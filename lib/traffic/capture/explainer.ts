@@ -20,7 +20,6 @@ export interface CaptureExplainerOptions extends Omit<CaptureTextOptions, "json"
 
 export interface Explained {
   readonly valid: boolean;
-  readonly connections: number;
   /** The first connection that is left out: the file has to be read again from there. */
   readonly leftOut: number | undefined;
   /** One line on each thing that was not read. */
@@ -174,7 +173,7 @@ export class CaptureExplainer {
     }
     const late = this.reader.notesAfterResets(this.#resets);
     const valid = this.#valid && late.length === 0;
-    return { valid, connections: this.reader.connections, leftOut: this.#leftOut, notes: [...notes, ...late] };
+    return { valid, leftOut: this.#leftOut, notes: [...notes, ...late] };
   }
 
   #receiveEvent(event: CaptureEvent | Acknowledged): void {

@@ -69,8 +69,7 @@ export class CaptureList {
       const numbers = numbersText(all.map(([number]) => number));
       this.options.print(`${counted(all.length, "connection")}, ${kind}: ${numbers}\n`);
     }
-    const { connections } = this.reader;
-    return { valid: this.#valid, connections, leftOut: undefined, notes: [...notes, ...late] };
+    return { valid: this.#valid, leftOut: undefined, notes: [...notes, ...late] };
   }
 
   #receiveEvent(event: CaptureEvent): void {

@@ -23,24 +23,21 @@ export class CaptureError extends Error {}
 /** The four magic numbers of classic pcap: microseconds and nanoseconds, in both byte orders. */
 const PCAP_MAGICS: readonly string[] = ["a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1"];
 
-/** Formats that are not read, by their first octets, and the command that converts them to one that is. */
-const OTHER_FORMATS: readonly [start: string, name: string, tool: string][] = [
-  ["736e6f6f70000000", "a snoop capture (RFC 1761)", "tshark"],
-  ["a1b2cd34", "a modified pcap capture", "tshark"],
-  ["34cdb2a1", "a modified pcap capture", "tshark"],
-  ["a1e2cb12", "a modified pcap capture", "tshark"],
-  ["12cbe2a1", "a modified pcap capture", "tshark"],
-  ["52545353", "a Network Monitor 1 capture", "tshark"],
-  ["474d4255", "a Network Monitor 2 capture", "tshark"],
-  ["5452534e49464620", "a Sniffer capture", "tshark"],
-  ["58435000", "a Sniffer (NetXRay) capture", "tshark"],
-  ["6970747261636520", "an iptrace capture", "tshark"],
-  ["fd377a585a00", "compressed by xz", "xz -dk"],
-  ["28b52ffd", "compressed by zstd", "zstd -d"],
-  ["425a68", "compressed by bzip2", "bzip2 -dk"],
-  ["04224d18", "compressed by lz4", "lz4 -d"],
-  ["504b0304", "a zip archive", "unzip"],
-  ["377abcaf271c", "a 7z archive", "7z x"],
+/** Formats that are not read: the command that converts them to one that is, and their first octets. */
+const OTHER_FORMATS: readonly [name: string, tool: string, ...starts: string[]][] = [
+  ["a snoop capture (RFC 1761)", "tshark", "736e6f6f70000000"],
+  ["a modified pcap capture", "tshark", "a1b2cd34", "34cdb2a1", "a1e2cb12", "12cbe2a1"],
+  ["a Network Monitor 1 capture", "tshark", "52545353"],
+  ["a Network Monitor 2 capture", "tshark", "474d4255"],
+  ["a Sniffer capture", "tshark", "5452534e49464620"],
+  ["a Sniffer (NetXRay) capture", "tshark", "58435000"],
+  ["an iptrace capture", "tshark", "6970747261636520"],
+  ["compressed by xz", "xz -dk", "fd377a585a00"],
+  ["compressed by zstd", "zstd -d", "28b52ffd"],
+  ["compressed by bzip2", "bzip2 -dk", "425a68"],
+  ["compressed by lz4", "lz4 -d", "04224d18"],
+  ["a zip archive", "unzip", "504b0304"],
+  ["a 7z archive", "7z x", "377abcaf271c"],
 ];
 
 /** Returns the format by a file's first octets; `undefined` if it is not a capture that can be read. */
@@ -53,12 +50,12 @@ export function captureFormatOf(start: Uint8Array): "pcapng" | "pcap" | undefine
 /** Returns the name of a format that is not read, and the command that converts it to one that is. */
 export function otherFormatOf(start: Uint8Array): { readonly name: string; readonly tool: string } | undefined {
   const octets = start.toHex();
-  const [, name, tool] = OTHER_FORMATS.find(([magic]) => octets.startsWith(magic)) ?? [];
-  return name === undefined ? undefined : { name, tool: tool! };
+  const found = OTHER_FORMATS.find(([, , ...starts]) => starts.some((start) => octets.startsWith(start)));
+  return found && { name: found[0], tool: found[1] };
 }
 
-/** What all blocks have at least: type and length, twice, of pcapng; the times and lengths of pcap. */
-const LEAST_BLOCK_BYTES = 12;
+/** Bytes of a pcapng block around its body: its type and its length, twice. No block is shorter, of either format. */
+const BLOCK_FRAME_BYTES = 12;
 
 /** Receives the bytes of a file in pieces, and emits its packets. Memory is bounded by the largest packet. */
 export abstract class PacketFile {
@@ -84,7 +81,7 @@ export abstract class PacketFile {
     this.#rest.append(bytes.subarray(skipped));
     const data = this.#rest.view();
     let at = 0;
-    while (data.length - at >= LEAST_BLOCK_BYTES) {
+    while (data.length - at >= BLOCK_FRAME_BYTES) {
       this.#blocks ??= captureFormatOf(data) === "pcap" ? new PcapBlocks(this) : new PcapngBlocks(this);
       const length = this.#blocks.read(new DataView(data.buffer, at, data.length - at));
       if (length === 0) break;
@@ -181,8 +178,6 @@ export const OPTION_COMMENT = 1;
 const OPTION_TIME_RESOLUTION = 9;
 const OPTION_TIME_OFFSET = 14;
 
-/** Bytes of a block around its body: its type and its length, twice. */
-const BLOCK_FRAME_BYTES = 12;
 /** Blocks with a packet may have options of this size besides it. */
 const MAX_BLOCK_BYTES = MAX_CAPTURED_PACKET_OCTETS + 64 * 1024;
 /** Octets of a packet's comment that are read. */

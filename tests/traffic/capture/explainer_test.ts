@@ -22,8 +22,9 @@ function explained(segments: readonly SegmentSpec[], options: Partial<CaptureExp
     });
     for (let at = 0; at < file.length; at += 100) explainer.receive(file.subarray(at, at + 100).slice());
     const { leftOut, ...rest } = explainer.end();
+    const { connections } = explainer.reader;
     valid &&= rest.valid;
-    if (leftOut === undefined) return { text, passes, ...rest, valid };
+    if (leftOut === undefined) return { text, passes, connections, ...rest, valid };
     assert(leftOut > from, "each pass explains at least one connection");
     from = leftOut;
   }
