@@ -120,10 +120,19 @@ async function explainCapture(
 ): Promise<number> {
   if (answers.length > 0) throw new UsageError("--answers is for responses alone: a capture has their requests");
   const output = new ByteBuffer(OUTPUT_BYTES);
-  const print = (text: Uint8Array) => output.append(text);
   const again = input.rewind !== undefined;
   let hasPrinted = false;
   let isSummed = json;
+  const write = () => {
+    hasPrinted ||= output.length > 0;
+    for (let sent = 0; sent < output.length;) sent += Deno.stdout.writeSync(output.view(sent));
+    output.clear(OUTPUT_BYTES);
+  };
+  const print = (text: string) => {
+    output.appendText(text);
+    // Many connections may end, and be explained, at once.
+    if (isSummed && output.length >= OUTPUT_BYTES) write();
+  };
   const flush = async (reader: CaptureReader, how?: "end" | "idle") => {
     if (!isSummed) {
       // Little text waits for the end of the file: the first line has its counts.
@@ -133,9 +142,7 @@ async function explainCapture(
       const summary = summaryText(counts, counts === reader && how !== "end");
       if (output.length > 0) await writeLine(Deno.stdout, `${summary}\n`);
     }
-    hasPrinted ||= output.length > 0;
-    await writeAll(Deno.stdout, output.view());
-    output.clear(OUTPUT_BYTES);
+    write();
   };
   const notes = new Set<string>();
   let valid = true;
@@ -143,7 +150,7 @@ async function explainCapture(
   let connections = 0;
   for (let from: number | undefined = 1; from !== undefined;) {
     const explainer: CaptureExplainer | CaptureList = list
-      ? new CaptureList({ print: (text) => output.appendText(text), connection })
+      ? new CaptureList({ print, connection })
       : new CaptureExplainer({ ...layout, isJson: json, print, connection, from, again });
     const { reader } = explainer;
     try {
@@ -166,7 +173,7 @@ async function explainCapture(
     const explained: Explained = explainer.end();
     await flush(reader, "end");
     valid &&= explained.valid;
-    connections = explained.connections;
+    connections = reader.connections;
     for (const note of explained.notes) notes.add(note);
     from = explained.leftOut;
     if (from !== undefined) await input.rewind!();

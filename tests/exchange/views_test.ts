@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { painterFor } from "../../lib/terminal.ts";
-import { CapturedExchanges } from "../../lib/traffic/capture/captured_exchanges.ts";
+import { ExplainedConnection } from "../../lib/traffic/capture/explained_connection.ts";
+import type { CaptureEvent, OpenedInCapture } from "../../lib/traffic/capture/reader.ts";
 import { LastExchange } from "../../lib/traffic/explain/client_views.ts";
 import { Transcript } from "../../lib/traffic/explain/transcript.ts";
 import { Journal } from "../../lib/traffic/live/journal.ts";
@@ -107,13 +108,13 @@ function startLine(part: string): string {
 
 /** What `explain` says of a capture. */
 function captured({ turns }: Conversation) {
-  const exchanges = new CapturedExchanges(LAYOUT);
-  for (const event of readCapture(capture(talk(turns))).events) {
-    if (event.kind !== "opened" && event.kind !== "closed") exchanges.receive(event);
-  }
-  exchanges.end();
-  const text = exchanges.take();
-  assert.equal(exchanges.held, 0, "nothing is kept");
+  const [opened, ...events] = readCapture(capture(talk(turns))).events;
+  assert(opened.kind === "opened");
+  const connection = new ExplainedConnection(opened, LAYOUT);
+  for (const event of events) connection.receive(event as Exclude<CaptureEvent, OpenedInCapture>);
+  connection.end();
+  const text = connection.take();
+  assert.equal(connection.held, 0, "nothing is kept");
   return messagesIn(text);
 }
 

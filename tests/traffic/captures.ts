@@ -1,7 +1,8 @@
 /** Builds captures as other programs write them: any byte order, link type, unit of time, and order of segments. */
 
-import { ACK, FIN, packetOf, RST, SYN } from "../../lib/traffic/capture/packets.ts";
-import type { Packet, PacketFile } from "../../lib/traffic/capture/packet_file.ts";
+import { ACK, FIN, RST, SYN } from "../../lib/traffic/capture/link_layers.ts";
+import { packetOf } from "../../lib/traffic/capture/writer.ts";
+import { type Packet, PacketFile } from "../../lib/traffic/capture/packet_file.ts";
 import type { SocketAddress } from "../../lib/traffic.ts";
 import type { CaptureEvent } from "../../lib/traffic/capture/reader.ts";
 import { CaptureReader, type CaptureReaderOptions } from "../../lib/traffic/capture/reader.ts";
@@ -147,14 +148,20 @@ export function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-/** Returns what reads the packets of files of a format, in pieces of a size. The packets have their octets as copies. */
-export function packetsOfFormat<Reader extends PacketFile>(Format: new (listener: (packet: Packet) => void) => Reader) {
-  return (file: Uint8Array, pieces = file.length): { packets: Packet[]; reader: Reader } => {
-    const packets: Packet[] = [];
-    const reader = new Format((packet) => packets.push({ ...packet, bytes: packet.bytes.slice() }));
-    for (let at = 0; at < file.length; at += pieces) reader.receive(file.subarray(at, at + pieces).slice());
-    return { packets, reader };
-  };
+/** Keeps the packets of a file, with their octets as copies. */
+class KeptPackets extends PacketFile {
+  readonly kept: Packet[] = [];
+
+  protected override packet(packet: Packet): void {
+    this.kept.push({ ...packet, bytes: packet.bytes.slice() });
+  }
+}
+
+/** Returns the packets of a file that is read in pieces of a size. */
+export function packetsOf(file: Uint8Array, pieces = file.length): { packets: Packet[]; reader: PacketFile } {
+  const reader = new KeptPackets();
+  for (let at = 0; at < file.length; at += pieces) reader.receive(file.subarray(at, at + pieces).slice());
+  return { packets: reader.kept, reader };
 }
 
 /** Reads a capture in pieces of a size. The events have their octets as copies. */

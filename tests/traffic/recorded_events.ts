@@ -8,9 +8,8 @@ const CLIENT = { hostname: "127.0.0.1", port: 50_000 };
 const SERVER = { hostname: "127.0.0.1", port: 9999 };
 const TCP: TcpFacts = {
   handshake: [],
-  mss: {},
-  repeated: { client: 0, server: 0 },
-  late: { client: 0, server: 0 },
+  client: { repeated: 0, late: 0 },
+  server: { repeated: 0, late: 0 },
   mayLackResponses: false,
 };
 export const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";

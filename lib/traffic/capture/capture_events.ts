@@ -32,18 +32,22 @@ export interface Acknowledged extends Seen {
   readonly origin: PacketOrigin;
 }
 
+/** What an end sent beside new octets. */
+export interface SentFacts {
+  /** The maximum segment size that it announced. */
+  mss?: number;
+  /** Segments whose octets had been sent before. */
+  repeated: number;
+  /** Segments that came late: others had overtaken them. */
+  late: number;
+}
+
 /** What TCP did beside carrying octets. It grows with the packets that follow. */
-export interface TcpFacts {
+export interface TcpFacts extends Record<End, SentFacts> {
   /** The packets of the handshake: SYN, SYN ACK, ACK. */
   readonly handshake: number[];
   /** From the SYN to the handshake's ACK, in microseconds, if both were sent once. */
   roundTrip?: number;
-  /** The maximum segment size that each end announced. */
-  readonly mss: Partial<Record<End, number>>;
-  /** Segments of each end whose octets had been sent before. */
-  readonly repeated: Record<End, number>;
-  /** Segments of each end that came late: others had overtaken them. */
-  readonly late: Record<End, number>;
   /** Whether packets of the server may have been left out, which is known for certain once the connection ends. */
   mayLackResponses: boolean;
 }

@@ -1,12 +1,11 @@
 /** One TCP connection of a capture: which side is the client, and its events in order. */
 
-import type { End, Seen, SocketAddress } from "../../traffic.ts";
-import type { Acknowledged, CaptureEvent, PacketOrigin, TcpFacts } from "./capture_events.ts";
+import type { End, Seen } from "../../traffic.ts";
+import type { Acknowledged, CaptureEvent, PacketOrigin, SentFacts, TcpFacts } from "./capture_events.ts";
 import { StartLineSearch } from "../../exchange.ts";
-import { addressOf, type Segment } from "./link_layers.ts";
-import { ACK, FIN, RST, SYN } from "./packets.ts";
+import { ACK, addressOf, FIN, RST, type Segment, SYN } from "./link_layers.ts";
 import type { Packet } from "./packet_file.ts";
-import { Flow, type ReassemblyBudget, SEGMENT_BYTES } from "./reassembly.ts";
+import { Flow, type FlowListener, type ReassemblyBudget, SEGMENT_BYTES } from "./reassembly.ts";
 
 type PacketFacts = Pick<Packet, "number" | "time" | "cut"> & Partial<Pick<Packet, "comment">>;
 
@@ -20,23 +19,30 @@ export interface ConnectionContext {
   readonly expires: (connection: CapturedConnection) => void;
 }
 
-/** One of the two sides, in the order in which they sent their first packet. */
-type Side = 0 | 1;
-const SIDES = [0, 1] as const;
-
-interface Half {
-  readonly flow: Flow<PacketFacts>;
-  search: StartLineSearch<PacketFacts> | undefined;
-  /** Whether octets were emitted that are not all acknowledged. */
-  hasNews: boolean;
-}
-
 /** The round trip of a connection whose handshake does not show it: the first timeout of TCP (RFC 6298 §2). */
 const UNKNOWN_ROUND_TRIP_MICROSECONDS = 1_000_000;
 /** The comment of this program's recordings on a packet with octets. */
 const CALL = /^((?:read|write) \d+): \d+ octets?(?:, from octet (\d+) on)?$/;
 const ENCRYPTED = /; what follows was encrypted by TLS$/;
+const NOTHING_SENT: SentFacts = { repeated: 0, late: 0 };
 const RELAYED = /; from a relay to its server(?:$|;)/;
+
+/** One of the two sides. */
+class Side {
+  other!: Side;
+  readonly flow: Flow<PacketFacts>;
+  search: StartLineSearch<PacketFacts> | undefined = new StartLineSearch();
+  /** Whether octets were emitted that are not all acknowledged. */
+  hasNews = false;
+  /** The window that it announced, and its scale. */
+  window = 0xffff;
+  scale = 0;
+
+  /** Creates a side with an address and port in network order, one character per octet. */
+  constructor(readonly address: string, listener: (side: Side) => FlowListener<PacketFacts>, budget: ReassemblyBudget) {
+    this.flow = new Flow(listener(this), budget);
+  }
+}
 
 interface Reset {
   readonly packet: PacketFacts;
@@ -53,8 +59,8 @@ export class CapturedConnection {
   afterReset = 0;
   /** The first sequence number of each side, as Wireshark counts. */
   readonly #first: [number?, number?] = [];
-  /** What both sides sent, until the connection has ended; after a reset, longer. */
-  #halves: readonly [Half, Half] | undefined;
+  /** The sides, until the connection has ended; after a reset, longer. */
+  #sides: readonly [Side, Side] | undefined;
   #client: Side | undefined;
   /** Whether requests may have come before the first packet captured, or were only acknowledged. */
   #mayLackRequests = false;
@@ -62,30 +68,36 @@ export class CapturedConnection {
   #ended = false;
   #reset: Reset | undefined;
   /** Segments that come long after a reset of which it is not known whether it was accepted. */
-  #held: { readonly segment: Segment; readonly packet: PacketFacts }[] = [];
-  readonly #fins: End[] = [];
-  #tcp = newFacts();
+  #held: { readonly side: Side; readonly segment: Segment; readonly packet: PacketFacts }[] = [];
+  #firstFin: End | undefined;
+  readonly #tcp: TcpFacts = { handshake: [], client: NOTHING_SENT, server: NOTHING_SENT, mayLackResponses: false };
   /** When the SYN was sent, and how many SYN and SYN ACK there were. */
   #synTime: number | undefined;
   #syns = 0;
-  /** The window that each side announced, and its scale. */
-  readonly #windows: [number, number] = [0xffff, 0xffff];
-  readonly #scales: [number, number] = [0, 0];
 
   /** Creates a connection between two endpoints, the first of which sent the first packet. */
   constructor(
     readonly number: number,
-    private readonly sides: readonly [from: string, to: string],
+    readonly endpoints: readonly [from: string, to: string],
     private readonly context: ConnectionContext,
     isWanted: boolean,
     /** Whether Wireshark gives its stream the connection's number, less one. */
-    private readonly isStreamKnown: boolean,
+    readonly isStreamKnown: boolean,
   ) {
     this.#ended = !isWanted;
+    if (!isWanted) return;
+    const [one, two] = endpoints.map((address) => new Side(address, (side) => this.#listenerOf(side), context.budget));
+    one.other = two;
+    two.other = one;
+    this.#sides = [one, two];
   }
 
   get isOpen(): boolean {
     return this.#hasOctets && !this.#ended;
+  }
+
+  get isReset(): boolean {
+    return this.#ended && this.#reset !== undefined;
   }
 
   /**
@@ -93,75 +105,63 @@ export class CapturedConnection {
    * a repetition, or comes late, even after a reset: Wireshark counts so, and its filters must fit.
    */
   isOlderThan({ from, sequence }: Segment): boolean {
-    const first = this.#first[this.#sideOf(from)];
+    const first = this.#first[this.#indexOf(from)];
     return first !== undefined && first !== sequence;
   }
 
   segment(segment: Segment, { number, time, comment, cut }: Packet): void {
     const { from, flags, sequence, acknowledged } = segment;
     const packet: PacketFacts = { number, time, comment, cut };
-    const side = this.#sideOf(from);
-    const isSyn = (flags & SYN) !== 0;
-    this.#first[side] ??= isSyn ? sequence : sequence - 1 >>> 0;
-    if ((flags & ACK) !== 0) this.#first[otherSide(side)] ??= acknowledged - 1 >>> 0;
-    if (isSyn && this.#reset?.isExact && !this.#ended) this.#closeByReset();
-    if (this.#ended && !this.#reopens(flags)) return this.#countAfterReset(side, segment);
-    if ((flags & RST) !== 0) this.#receiveReset(side, segment, packet);
+    const index = this.#indexOf(from);
+    this.#first[index] ??= (flags & SYN) !== 0 ? sequence : sequence - 1 >>> 0;
+    if ((flags & ACK) !== 0) this.#first[1 - index] ??= acknowledged - 1 >>> 0;
+    const side = this.#sides?.[index];
+    if (side === undefined) return;
+    if (this.#ended) this.#countAfterReset(side, segment);
+    else if ((flags & RST) !== 0) this.#receiveReset(side, segment, packet);
     else if (!this.#waits(side, segment, packet)) this.#read(side, segment, packet);
   }
 
-  /** Emits what is left, and closes the connection for a reason; without one, it stays open unless it was reset. */
+  /** Emits what is left, and closes the connection if it was reset, or for a reason; else it stays open. */
   end(packet: PacketFacts, reason?: string): void {
     if (this.#ended) return;
-    if (this.#reset !== undefined) return this.#closeByReset();
-    this.#endHalves(packet);
-    if (reason !== undefined) this.#closed(packet, reason);
+    const last = this.#reset?.packet ?? packet;
+    const sides = this.#sides!;
+    for (const { flow } of sides) flow.end(last);
+    // The last octets may have closed it.
+    if (this.#ended) return;
+    this.#open(last);
+    this.#markResponses();
+    for (const side of sides) this.#skipped(side, side.search?.giveUp(), last);
+    const why = this.#reset === undefined ? reason : "reset";
+    if (why !== undefined) this.#close(last, why);
   }
 
-  /** Closes the connection if it was reset, and all that was in flight has come. Returns whether it does not wait. */
+  /** Closes the connection if a reset ended it, and all that was in flight has come. Returns whether it does not wait. */
   expire(time: number): boolean {
-    if (!this.#ended && this.#isAfterReset(time)) this.#closeByReset();
+    if (this.#reset?.isExact && this.#isAfterReset(time)) this.end(this.#reset.packet);
     return this.#ended || this.#reset === undefined;
   }
 
-  #sideOf(from: string): Side {
-    return from === this.sides[0] ? 0 : 1;
-  }
-
-  /** Whether a SYN, repeated after a reset, opens the connection again; if so, all starts anew. */
-  #reopens(flags: number): boolean {
-    if ((flags & (SYN | ACK)) !== SYN || this.#reset === undefined) return false;
-    this.#reset = this.#halves = undefined;
-    this.#client = this.#synTime = undefined;
-    this.#ended = this.#hasOctets = false;
-    this.#fins.length = this.#syns = 0;
-    this.#tcp = newFacts();
-    return true;
+  #indexOf(from: string): 0 | 1 {
+    return from === this.endpoints[0] ? 0 : 1;
   }
 
   #read(side: Side, segment: Segment, packet: PacketFacts): void {
     const { flags, sequence, acknowledged, payload, length, window } = segment;
-    const other = otherSide(side);
-    const { flow } = this.#half(side);
+    const { flow, other } = side;
     const isSyn = (flags & SYN) !== 0;
     if (isSyn) this.#synchronize(side, segment, packet);
-    else this.#windows[side] = window << this.#scales[side];
+    else side.window = window << side.scale;
     if ((flags & ACK) !== 0) {
-      this.#half(other).flow.acknowledge(acknowledged, packet);
+      other.flow.acknowledge(acknowledged, packet);
       this.#acknowledged(other, packet);
       if (!isSyn && side === this.#client) this.#endHandshake(packet);
     }
     this.#hasOctets ||= length > 0;
     // What is emitted now may answer octets that were acknowledged, but not captured.
-    if (length > 0 && other === this.#client) this.#mayLackRequests ||= this.#half(other).flow.isBehind;
+    if (length > 0 && other === this.#client) this.#mayLackRequests ||= other.flow.isBehind;
     flow.segment(isSyn ? sequence + 1 >>> 0 : sequence, payload, length, (flags & FIN) !== 0, packet);
-    if (this.#client !== undefined) this.#countSegments(side, flow);
-  }
-
-  #countSegments(side: Side, { repeated, late }: Flow<PacketFacts>): void {
-    const end = this.#endOf(side);
-    this.#tcp.repeated[end] = repeated;
-    this.#tcp.late[end] = late;
   }
 
   /**
@@ -169,19 +169,18 @@ export class CapturedConnection {
    * elsewhere in the window, what follows shows it (RFC 9293 §3.5.3, §3.10.7.4). Text in it is not data (§3.5.2).
    */
   #receiveReset(side: Side, { flags, sequence, acknowledged }: Segment, packet: PacketFacts): void {
-    const { flow } = this.#half(side);
-    const { flow: other } = this.#half(otherSide(side));
-    const answers = (flags & ACK) !== 0 && (!other.isKnown || other.ahead(acknowledged) === 0);
+    const { flow, other } = side;
+    const answers = (flags & ACK) !== 0 && (!other.flow.isKnown || other.flow.ahead(acknowledged) === 0);
     if (!flow.isKnown) {
       if (this.#synTime !== undefined && !answers) return;
       this.#reset = { packet, by: side, isExact: true };
-      return this.#closeByReset();
+      return this.end(packet);
     }
     const ahead = flow.ahead(sequence);
     const isExact = ahead === 0 || answers && this.#tcp.handshake.length === 1 && this.#synTime !== undefined;
-    if (!isExact && (ahead < 0 || ahead >= this.#windows[otherSide(side)]) || this.#reset?.isExact) return;
+    if (!isExact && (ahead < 0 || ahead >= other.window) || this.#reset?.isExact) return;
     if (isExact || this.#reset === undefined) this.#reset = { packet, by: side, isExact };
-    if ((flags & ACK) !== 0) other.acknowledge(acknowledged, packet);
+    if ((flags & ACK) !== 0) other.flow.acknowledge(acknowledged, packet);
     if (isExact) this.context.expires(this);
   }
 
@@ -196,18 +195,18 @@ export class CapturedConnection {
     const { by, isExact } = this.#reset!;
     const { budget } = this.context;
     if (isExact || budget.used + segment.length > budget.most) {
-      this.#closeByReset();
+      this.end(packet);
       this.#countAfterReset(side, segment);
       return true;
     }
-    if (side === by || this.#half(side).flow.newOctets(segment.sequence, segment.length) === 0) {
-      this.#held.push({ segment: { ...segment, payload: segment.payload.slice() }, packet });
+    if (side === by || side.flow.newOctets(segment.sequence, segment.length) === 0) {
+      this.#held.push({ side, segment: { ...segment, payload: segment.payload.slice() }, packet });
       budget.used += SEGMENT_BYTES + segment.payload.length;
       return true;
     }
     // Its receiver goes on, so it was not accepted.
     this.#reset = undefined;
-    for (const { segment, packet } of this.#takeHeld()) this.#read(this.#sideOf(segment.from), segment, packet);
+    for (const { side, segment, packet } of this.#takeHeld()) this.#read(side, segment, packet);
     return this.#ended;
   }
 
@@ -216,73 +215,52 @@ export class CapturedConnection {
     return this.#held.splice(0);
   }
 
-  #closeByReset(): void {
-    const { packet } = this.#reset!;
-    this.#endHalves(packet);
-    this.#closed(packet, "reset");
+  #countAfterReset({ flow }: Side, { sequence, length, flags }: Segment): void {
+    if (length > 0 && (flags & RST) === 0) this.afterReset += flow.countNew(sequence, length);
   }
 
-  #countAfterReset(side: Side, { sequence, length, flags }: Segment): void {
-    if (this.#reset === undefined || length === 0 || (flags & RST) !== 0) return;
-    this.afterReset += this.#half(side).flow.countNew(sequence, length);
-  }
-
-  /** Closes the connection, unless the last events have. */
-  #closed(packet: PacketFacts, reason: string): void {
-    if (this.#ended) return;
+  #close(packet: PacketFacts, reason: string): void {
     this.#markResponses();
-    for (const side of SIDES) this.#countSegments(side, this.#half(side).flow);
     this.#emit(packet, { kind: "closed", reason });
     this.#ended = true;
-    for (const { flow } of this.#halves ?? []) flow.discard();
-    // After a reset they know what was sent before.
-    if (reason !== "reset") this.#halves = this.#reset = undefined;
-    for (const { segment } of this.#takeHeld()) this.#countAfterReset(this.#sideOf(segment.from), segment);
+    for (const { flow } of this.#sides!) flow.discard();
+    const held = this.#takeHeld();
+    // After a reset the sides know what was sent before.
+    if (reason !== "reset") this.#sides = this.#reset = undefined;
+    else for (const { side, segment } of held) this.#countAfterReset(side, segment);
   }
 
   #markResponses(): void {
-    this.#tcp.mayLackResponses = this.#isLeftOut(otherSide(this.#client!));
+    this.#tcp.mayLackResponses = this.#isLeftOut(this.#client!.other);
   }
 
   /** Whether packets of a side may have been left out so far. */
-  #isLeftOut(side: Side): boolean {
-    return this.context.isLeftOut(this.sides[side], this.sides[otherSide(side)]);
+  #isLeftOut({ address, other }: Side): boolean {
+    return this.context.isLeftOut(address, other.address);
   }
 
-  #endHalves(packet: PacketFacts): void {
-    for (const { flow } of this.#halves!) flow.end(packet);
-    this.#open(packet);
-    this.#markResponses();
-    // The events above may have closed it.
-    for (const side of SIDES) this.#skipped(side, this.#halves?.[side].search?.giveUp(), packet);
-  }
-
-  #half(side: Side): Half {
-    return (this.#halves ??= [this.#newHalf(0), this.#newHalf(1)])[side];
-  }
-
-  #newHalf(side: Side): Half {
-    const flow = new Flow<PacketFacts>({
+  #listenerOf(side: Side): FlowListener<PacketFacts> {
+    return {
       octets: (octets, packet) => this.#octets(side, octets, packet),
       missing: (count, packet, cut) => this.#missing(side, count, packet, cut),
       fin: (packet) => this.#fin(side, packet),
-    }, this.context.budget);
-    return { flow, search: new StartLineSearch(), hasNews: false };
+    };
   }
 
   #synchronize(side: Side, { flags, sequence, acknowledged, mss, windowScale }: Segment, packet: PacketFacts): void {
-    this.#half(side).flow.start(sequence + 1, true);
+    const { flow, other } = side;
+    flow.start(sequence + 1, true);
     const isFirst = (flags & ACK) === 0;
     if (this.#client === undefined) {
-      for (const half of this.#halves!) half.search = undefined;
-      this.#open(packet, isFirst ? side : otherSide(side), true);
+      side.search = other.search = undefined;
+      this.#open(packet, isFirst ? side : other, true);
     }
     this.#syns++;
     if (isFirst) this.#synTime ??= packet.time;
-    this.#scales[side] = windowScale ?? 0;
+    side.scale = windowScale ?? 0;
     if (this.#hasOctets) return;
-    if (mss !== undefined) this.#tcp.mss[this.#endOf(side)] ??= mss;
-    const isNext = isFirst || this.#half(otherSide(side)).flow.ahead(acknowledged) === 0;
+    if (mss !== undefined) flow.sent.mss ??= mss;
+    const isNext = isFirst || other.flow.ahead(acknowledged) === 0;
     if (isNext && this.#tcp.handshake.length === (isFirst ? 0 : 1)) this.#tcp.handshake.push(packet.number);
   }
 
@@ -295,27 +273,27 @@ export class CapturedConnection {
   }
 
   #octets(side: Side, bytes: Uint8Array, packet: PacketFacts): void {
-    const half = this.#half(side);
+    const { search, other } = side;
     const known = this.#client === undefined ? undefined : side === this.#client ? "request" : "response";
-    const found = half.search?.receive(bytes, packet, known);
-    if (half.search !== undefined) {
+    const found = search?.receive(bytes, packet, known);
+    if (search !== undefined) {
       if (found === undefined) return;
-      this.#open(packet, found.direction === "request" ? side : otherSide(side));
-      this.#skipped(side, half.search.skipped, packet);
-      half.search = undefined;
+      this.#open(packet, found.direction === "request" ? side : other);
+      this.#skipped(side, search.skipped, packet);
+      side.search = undefined;
     }
     this.#markResponses();
     const mayLackRequests = this.#mayLackRequests || this.#isLeftOut(this.#client!);
     for (const { bytes: octets, packet: from } of found?.pieces ?? [{ bytes, packet }]) {
       const [, call, first = "0"] = CALL.exec(from.comment ?? "") ?? [];
-      half.hasNews = true;
+      side.hasNews = true;
       const origin = { packet: from.number, mayLackRequests, ...call && { call, continues: first !== "0" } };
       this.#emit(from, { kind: side === this.#client ? "read" : "write", bytes: octets }, origin);
     }
   }
 
   #missing(side: Side, octets: number, packet: PacketFacts, cut?: PacketFacts): void {
-    const { search, flow } = this.#half(side);
+    const { search, flow } = side;
     if (search !== undefined && flow.isSeen) return void search.giveUp();
     this.#open(packet);
     this.#emit(packet, {
@@ -333,26 +311,31 @@ export class CapturedConnection {
 
   #fin(side: Side, packet: PacketFacts): void {
     this.#open(packet);
-    const half = this.#half(side);
-    this.#skipped(side, half.search?.giveUp(), packet);
-    half.search = undefined;
+    this.#skipped(side, side.search?.giveUp(), packet);
+    side.search = undefined;
     const by = this.#endOf(side);
-    this.#fins.push(by);
     this.#emit(packet, { kind: "fin", by });
-    if (this.#fins.length === 2) this.#closed(packet, `by the ${this.#fins[0]}`);
+    if (this.#firstFin !== undefined) this.#close(packet, `by the ${this.#firstFin}`);
+    this.#firstFin ??= by;
   }
 
   /** Emits `opened`, once. Without a SYN or a start line, the lower port is the server's. */
   #open(packet: PacketFacts, client?: Side, startCaptured = false): void {
     if (this.#client !== undefined) return;
-    const addresses = this.sides.map(addressOf) as [SocketAddress, SocketAddress];
-    this.#client = client ?? (addresses[0].port < addresses[1].port ? 1 : 0);
-    for (const side of SIDES) this.#countSegments(side, this.#half(side).flow);
-    const [local, remote] = this.#client === 1 ? addresses : addresses.toReversed();
+    const [one, two] = this.#sides!;
+    const isLower = addressOf(one.address).port < addressOf(two.address).port;
+    this.#client = client ?? (isLower ? two : one);
     this.#mayLackRequests = !startCaptured;
     const comment = startCaptured ? packet.comment ?? "" : "";
+    this.#tcp.client = this.#client.flow.sent;
+    this.#tcp.server = this.#client.other.flow.sent;
     this.#emit(packet, {
-      ...{ kind: "opened", local, remote, secure: ENCRYPTED.test(comment), startCaptured, tcp: this.#tcp },
+      kind: "opened",
+      local: addressOf(this.#client.other.address),
+      remote: addressOf(this.#client.address),
+      secure: ENCRYPTED.test(comment),
+      startCaptured,
+      tcp: this.#tcp,
       stream: this.isStreamKnown ? this.number - 1 : undefined,
       ...RELAYED.test(comment) && { relayed: true },
     });
@@ -361,10 +344,9 @@ export class CapturedConnection {
   /** Reports how far the octets of a side are acknowledged, if not all of them were before. */
   #acknowledged(side: Side, packet: PacketFacts): void {
     const { acknowledged } = this.context;
-    const half = this.#half(side);
-    if (!half.hasNews || this.#ended || acknowledged === undefined) return;
-    const unacknowledged = half.flow.unacknowledged;
-    half.hasNews = unacknowledged > 0;
+    if (!side.hasNews || this.#ended || acknowledged === undefined) return;
+    const { unacknowledged } = side.flow;
+    side.hasNews = unacknowledged > 0;
     acknowledged({ ...this.#seen(packet), kind: "acknowledged", by: this.#endOf(side), unacknowledged });
   }
 
@@ -380,18 +362,4 @@ export class CapturedConnection {
     if (this.#ended) return;
     this.context.listener({ ...this.#seen(packet), ...event, ...origin && { origin } } as CaptureEvent);
   }
-}
-
-function otherSide(side: Side): Side {
-  return side === 0 ? 1 : 0;
-}
-
-function newFacts(): TcpFacts {
-  return {
-    handshake: [],
-    mss: {},
-    repeated: { client: 0, server: 0 },
-    late: { client: 0, server: 0 },
-    mayLackResponses: false,
-  };
 }

@@ -6,7 +6,18 @@
 
 import { octetString } from "../../bytes.ts";
 import type { SocketAddress } from "../../traffic.ts";
-import { IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, SYN, TCP_HEADER_OCTETS } from "./packets.ts";
+
+// Flags of a TCP segment (RFC 9293 §3.1).
+export const FIN = 0x01;
+export const SYN = 0x02;
+export const RST = 0x04;
+export const PSH = 0x08;
+export const ACK = 0x10;
+
+// Without options.
+export const IPV4_HEADER_OCTETS = 20;
+export const IPV6_HEADER_OCTETS = 40;
+export const TCP_HEADER_OCTETS = 20;
 
 export interface Segment {
   /** The sender's address and port in network order, one character per octet; see {@linkcode addressOf}. */

@@ -18,11 +18,13 @@ interface CaptureListOptions {
   readonly maxLines?: number;
 }
 
+/** The line of an exchange. */
 interface ListLine {
+  readonly connection: ListedConnection;
   readonly packet: number;
   /** How many octets of content of the final response have come. */
   octets: number;
-  /** Its text, once the exchange has ended; empty if it turned out to be none. */
+  /** Its text, once the exchange has ended. */
   text: string | undefined;
   /** Returns the text for the exchange so far. */
   readonly make: (isLast: boolean) => string;
@@ -67,8 +69,7 @@ export class CaptureList {
       const numbers = numbersText(all.map(([number]) => number));
       this.options.print(`${counted(all.length, "connection")}, ${kind}: ${numbers}\n`);
     }
-    const { connections } = this.reader;
-    return { valid: this.#valid, connections, leftOut: undefined, notes: [...notes, ...late] };
+    return { valid: this.#valid, leftOut: undefined, notes: [...notes, ...late] };
   }
 
   #receiveEvent(event: CaptureEvent): void {
@@ -101,18 +102,18 @@ export class CaptureList {
   /** Prints the lines that have no unfinished one before them; if too many wait, those unfinished too. */
   #print(all: boolean): void {
     const { maxLines = MAX_LISTED_LINES, print } = this.options;
-    let count = 0;
-    let text = "";
-    for (const { text: finished, make } of this.#lines) {
-      if (finished === undefined && !all && this.#lines.length - count <= maxLines) break;
-      text += finished ?? make(all);
-      count++;
-    }
-    this.#lines = this.#lines.slice(count);
+    const waits = ({ connection: { isHttp }, text }: ListLine, i: number) => {
+      const isKnown = isHttp === false || isHttp && text !== undefined;
+      return !isKnown && !all && this.#lines.length - i <= maxLines;
+    };
+    const count = this.#lines.findIndex(waits);
+    const lines = this.#lines.splice(0, count < 0 ? Infinity : count);
+    const text = lines.map(({ connection, text, make }) => connection.isHttp === false ? "" : text ?? make(all)).join(
+      "",
+    );
     if (text === "") return;
-    if (!this.#hasLines) text = columns(COLUMNS, "server") + text;
+    print(this.#hasLines ? text : columns(COLUMNS, "server") + text);
     this.#hasLines = true;
-    print(text);
   }
 }
 
@@ -121,22 +122,24 @@ class ListedConnection {
   #pairing: Pairing | undefined;
   /** Lines of exchanges that have not ended. */
   readonly #open = new Map<Exchange, ListLine>();
-  /** Lines that go if the connection turns out not to be HTTP. */
-  #doubtful: ListLine[] = [];
   #packet = 0;
   valid = true;
 
   constructor(private readonly opened: OpenedInCapture, private readonly add: (line: ListLine) => void) {}
 
+  get isHttp(): boolean | undefined {
+    return this.#beginning.isHttp;
+  }
+
   receive(event: StreamEvent): void {
     this.#packet = event.origin.packet;
-    const { isHttp } = this.#beginning;
-    if (isHttp === false) return;
+    if (this.isHttp === false) return;
     const pairing = this.#pairing ??= new Pairing((event) => this.#receiveEvent(event));
     const direction = directionOf(event);
     if ("bytes" in event) {
       this.#beginning.receive(direction, event.bytes);
-      if (this.#beginning.isHttp === false) return this.#drop();
+      const { isHttp } = this.#beginning;
+      if (isHttp === false) return this.#open.clear();
       pairing.octets(direction, event.bytes, event.time);
     } else if (event.kind === "fin") pairing.fin(direction);
     else if (event.kind === "missing" && event.why !== "skipped") {
@@ -144,7 +147,6 @@ class ListedConnection {
       this.#beginning.gap(direction);
       pairing.gap(direction, event.octets);
     }
-    if (this.#beginning.isHttp) this.#doubtful = [];
   }
 
   /** Ends the connection. Returns what it is, if it is not HTTP. */
@@ -152,7 +154,7 @@ class ListedConnection {
     this.#beginning.end();
     const { isHttp, other, octets } = this.#beginning;
     if (!isHttp) {
-      this.#drop();
+      this.#open.clear();
       this.valid = true;
       if (other) return `not HTTP/1 but ${other}`;
       return octets.request + octets.response === 0 ? "no octets" : "not HTTP";
@@ -165,13 +167,6 @@ class ListedConnection {
       return state === undefined || endsWithConnection(head);
     });
     for (const [exchange] of this.#open) this.#finish(exchange);
-  }
-
-  #drop(): void {
-    for (const line of this.#doubtful) line.text = "";
-    this.#doubtful = [];
-    this.#open.clear();
-    this.#pairing = undefined;
   }
 
   #receiveEvent(event: ExchangeEvent): void {
@@ -188,9 +183,8 @@ class ListedConnection {
 
   #begin(exchange: Exchange): void {
     const make = (isLast: boolean) => this.#textOf(exchange, line, isLast);
-    const line: ListLine = { packet: this.#packet, octets: 0, text: undefined, make };
+    const line: ListLine = { connection: this, packet: this.#packet, octets: 0, text: undefined, make };
     this.#open.set(exchange, line);
-    if (this.#beginning.isHttp === undefined) this.#doubtful.push(line);
     this.add(line);
   }
 

@@ -1,7 +1,7 @@
-/** Remembers which packets, or reads and writes, the octets of a message came from, and when. */
+/** Remembers which packets, or reads and writes, the octets of a message came from, and when; and its acknowledgment. */
 
 import { KEPT_ORIGINS, SHOWN_ORIGINS } from "../../limits.ts";
-import type { PacketOrigin } from "./reader.ts";
+import type { Acknowledged, PacketOrigin } from "./reader.ts";
 import { durationText } from "./words.ts";
 
 /** Octets of one direction that came together. */
@@ -26,6 +26,8 @@ export interface MessageOrigin {
   readonly isRecorded: boolean;
   /** One text on each piece, such as `read 1 (packet 4)`, with its octets if there are several. */
   readonly texts: readonly string[];
+  /** The first packet that acknowledges its last octet, and when it came, once known. */
+  acknowledged?: { readonly packet: number; readonly time: number };
 }
 
 export class Origins {
@@ -34,6 +36,9 @@ export class Origins {
   /** The number of pieces between those and the last one. */
   #hidden = 0;
   #received = 0;
+  /** The last acknowledgment of octets that were sent before, and messages that end after it. */
+  #acknowledged = { to: 0, packet: 0, time: 0 };
+  readonly #waiting: { readonly to: number; readonly origin: MessageOrigin }[] = [];
 
   /** Remembers at most so many pieces of a message, and the last one. */
   constructor(private readonly most: number = SHOWN_ORIGINS) {}
@@ -57,6 +62,15 @@ export class Origins {
     this.#pieces.push({ from, to, call, packets: [packet], time, lastTime: time });
   }
 
+  acknowledge({ unacknowledged, time, origin: { packet } }: Acknowledged): void {
+    const to = this.#received - unacknowledged;
+    if (to <= this.#acknowledged.to) return;
+    this.#acknowledged = { to, packet, time };
+    while (this.#waiting.length > 0 && this.#waiting[0].to <= to) {
+      this.#waiting.shift()!.origin.acknowledged = { packet, time };
+    }
+  }
+
   /** Removes and returns the origin of the octets of one message; what follows belongs to the next one. */
   take(start: number, end: number): MessageOrigin {
     const own = this.#pieces.filter(({ from, to }) => from < end && to > start);
@@ -74,7 +88,8 @@ export class Origins {
     if (hidden > 0) texts.splice(-1, 0, `… ${hidden} more`);
     this.#hidden -= hidden;
     this.#pieces = this.#pieces.filter(({ to }) => to > end);
-    return {
+    const { to, packet, time } = this.#acknowledged;
+    const origin: MessageOrigin = {
       start: own[0]?.time ?? 0,
       end: own.at(-1)?.lastTime ?? 0,
       packets: own.flatMap(({ packets }) => packets),
@@ -82,7 +97,10 @@ export class Origins {
       largest: Math.max(0, ...own.map(({ from, to }) => to - from)),
       isRecorded: own.some(({ call }) => call !== undefined),
       texts,
+      ...to > 0 && to >= end && { acknowledged: { packet, time } },
     };
+    if (origin.acknowledged === undefined && !origin.isRecorded) this.#waiting.push({ to: end, origin });
+    return origin;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Reads captures: turns their packets into the events that a tap at the server's end would have reported. */
 
-import { ByteBuffer, counted, readPieces, type Source } from "../../bytes.ts";
+import { counted, readPieces, type Source } from "../../bytes.ts";
 import {
   EXPLAIN_READ_BYTES,
   MAX_CAPTURED_PACKET_OCTETS,
@@ -9,10 +9,8 @@ import {
 } from "../../limits.ts";
 import type { Acknowledged, CaptureEvent } from "./capture_events.ts";
 import { CapturedConnection, type ConnectionContext } from "./captured_connection.ts";
-import { segmentOf, type SkippedPacket } from "./link_layers.ts";
-import { ACK, SYN } from "./packets.ts";
-import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile, PcapFile } from "./packet_file.ts";
-import { PcapngFile } from "./pcapng_file.ts";
+import { ACK, type Segment, segmentOf, type SkippedPacket, SYN } from "./link_layers.ts";
+import { type Packet, PacketFile } from "./packet_file.ts";
 
 export { directionOf } from "../tap.ts";
 export { serverOf } from "./capture_events.ts";
@@ -27,11 +25,8 @@ export interface CaptureReaderOptions {
 }
 
 /** Reads the bytes of a pcapng or pcap file, in pieces of any size. Memory does not depend on its length. */
-export class CaptureReader {
+export class CaptureReader extends PacketFile {
   readonly #context: ConnectionContext;
-  /** The reader of the file's format, once its first octets have shown which. */
-  #file: PacketFile | undefined;
-  readonly #start = new ByteBuffer(FORMAT_BYTES);
   /** Connections by both endpoints. */
   readonly #known = new Map<string, CapturedConnection>();
   /** Those that have ended or have no octets: only a late packet would need them. */
@@ -50,6 +45,7 @@ export class CaptureReader {
 
   /** The listener may keep an event's octets only as a copy. */
   constructor(listener: (event: CaptureEvent) => void, private readonly options: CaptureReaderOptions = {}) {
+    super();
     this.#context = {
       listener,
       acknowledged: options.acknowledged,
@@ -57,26 +53,6 @@ export class CaptureReader {
       isLeftOut: (from, to) => this.#isLeftOut(from, to),
       expires: (connection) => this.#reset.add(connection),
     };
-  }
-
-  get packets(): number {
-    return this.#file?.packets ?? 0;
-  }
-
-  /** When the first packet was captured, in microseconds since 1970. */
-  get start(): number | undefined {
-    return this.#file?.start;
-  }
-
-  /** @throws {CaptureError} If the bytes are no valid pcapng or pcap. */
-  receive(bytes: Uint8Array): void {
-    if (this.#file !== undefined) return this.#file.receive(bytes);
-    this.#start.append(bytes);
-    if (this.#start.length < FORMAT_BYTES) return;
-    const Format = captureFormatOf(this.#start.view()) === "pcap" ? PcapFile : PcapngFile;
-    this.#file = new Format((packet) => this.#packet(packet));
-    this.#file.receive(this.#start.view());
-    this.#start.clear(0);
   }
 
   /** Ends the file, but not the connections that are open in it. Returns one line on each thing that was not read. */
@@ -89,11 +65,10 @@ export class CaptureReader {
       const where = count === 1 ? `packet ${first}` : `the first is packet ${first}`;
       return `left out: ${counted(count, "packet")} of ${what} (${where})`;
     });
-    const { tooLarge = 0, cutOff = this.#start.length > 0 } = this.#file ?? {};
-    if (tooLarge > 0) {
-      notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_OCTETS} octets`);
+    if (this.tooLarge > 0) {
+      notes.push(`left out: ${counted(this.tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_OCTETS} octets`);
     }
-    if (cutOff) notes.push(`the file is cut off in the block after packet ${this.packets}`);
+    if (this.cutOff) notes.push(`the file is cut off in the block after packet ${this.packets}`);
     return notes;
   }
 
@@ -107,31 +82,49 @@ export class CaptureReader {
     return { number: this.packets, time: this.#lastTime };
   }
 
-  #packet(packet: Packet): void {
+  protected override packet(packet: Packet): void {
     const { number, time, linkType, bytes } = packet;
     this.#lastTime = time;
     const segment = segmentOf(bytes, linkType);
     if (segment === undefined) return;
     if ("what" in segment) return this.#skip(segment, number);
-    const { from, to, flags } = segment;
     for (const connection of this.#reset) {
       if (!connection.expire(time)) break;
       this.#reset.delete(connection);
     }
+    const { from, to } = segment;
     const key = from < to ? from + to : to + from;
-    let connection = this.#known.get(key);
-    const isNew = (flags & (SYN | ACK)) === SYN && connection?.isOlderThan(segment) !== false;
-    if (connection !== undefined && isNew) {
-      connection.end({ number, time }, "by a new one with the same ports");
-      this.#forget(key, connection);
-    }
-    if (connection === undefined || isNew) {
-      connection = this.#connection(from, to);
-      this.#known.set(key, connection);
-    }
+    const connection = this.#connectionOf(key, segment, packet);
     connection.segment(segment, packet);
     if (connection.isOpen) this.#quiet.delete(key);
     else if (!this.#quiet.has(key)) this.#addQuiet(key, connection);
+  }
+
+  /** Returns the connection of a segment: a SYN may open another one, or the same again after a reset. */
+  #connectionOf(key: string, segment: Segment, packet: Packet): CapturedConnection {
+    const { from, to, flags } = segment;
+    let again = this.#known.get(key);
+    if (again !== undefined) {
+      if ((flags & SYN) === 0) return again;
+      const isAnswer = (flags & ACK) !== 0;
+      const isOlder = !isAnswer && again.isOlderThan(segment);
+      if (isOlder) again.end(packet, "by a new one with the same ports");
+      else again.expire(Infinity);
+      if (isAnswer || !isOlder && !again.isReset) return again;
+      if (isOlder) {
+        this.#forget(key, again);
+        again = undefined;
+      }
+    }
+    const number = again?.number ?? ++this.connections;
+    const { connection: only = number, wanted } = this.options;
+    const isWanted = only === number && (wanted?.(number) ?? true);
+    const isStreamKnown = again?.isStreamKnown ?? (this.#areStreamsKnown && this.tooLarge === 0);
+    const endpoints = again?.endpoints ?? [from, to] as const;
+    const connection = new CapturedConnection(number, endpoints, this.#context, isWanted, isStreamKnown);
+    connection.afterReset = again?.afterReset ?? 0;
+    this.#known.set(key, connection);
+    return connection;
   }
 
   /** Notes a connection that has ended or has no octets, and forgets the oldest half of them if there are too many. */
@@ -147,14 +140,6 @@ export class CaptureReader {
     }
   }
 
-  #connection(from: string, to: string): CapturedConnection {
-    const number = ++this.connections;
-    const { connection: only = number, wanted } = this.options;
-    const isWanted = only === number && (wanted?.(number) ?? true);
-    const isStreamKnown = this.#areStreamsKnown && this.#file!.tooLarge === 0;
-    return new CapturedConnection(number, [from, to], this.#context, isWanted, isStreamKnown);
-  }
-
   #forget(key: string, { number, afterReset }: CapturedConnection): void {
     if (afterReset > 0) this.afterResets.set(number, afterReset);
     this.#known.delete(key);
@@ -164,7 +149,7 @@ export class CaptureReader {
   /** Whether packets of a direction, or of unknown senders, were left out. */
   #isLeftOut(from: string, to: string): boolean {
     const between = this.#skippedBetween;
-    if (this.#file!.tooLarge > 0) return true;
+    if (this.tooLarge > 0) return true;
     return between.size > 0 && (between.has("") || between.has(from.slice(0, -2) + to.slice(0, -2)));
   }
 

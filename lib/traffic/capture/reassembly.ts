@@ -1,9 +1,10 @@
 /** Puts one direction of TCP in order: late, repeated, overlapping and missing segments (RFC 9293 §3.4, §3.10). */
 
 import { MAX_REASSEMBLED_DIRECTION_BYTES } from "../../limits.ts";
+import type { SentFacts } from "./capture_events.ts";
 
 /** Receives what a direction carries, in order. `P` identifies the packet that it came from. */
-interface FlowListener<P> {
+export interface FlowListener<P> {
   /** Receives octets, which are valid during the call. */
   octets(octets: Uint8Array, packet: P): void;
   /** Receives the number of octets that were sent but not captured, and the packet that was cut before them, if so. */
@@ -46,10 +47,7 @@ export class Flow<P> {
   /** The highest sequence number that the receiver has acknowledged; at first, that of the first octet. */
   #acknowledged = 0;
 
-  /** How many segments had octets that had been sent before. */
-  repeated = 0;
-  /** How many segments had only octets that others had overtaken. */
-  late = 0;
+  readonly sent: SentFacts = { repeated: 0, late: 0 };
 
   constructor(private readonly listener: FlowListener<P>, private readonly budget: ReassemblyBudget) {}
 
@@ -138,8 +136,8 @@ export class Flow<P> {
     const isLate = distance(this.#next!, sequence) >= 0 && this.#waiting.every((waiting) => {
       return distance(waiting.sequence, end) <= 0 || distance(sequence, waiting.sequence + waiting.octets.length) <= 0;
     });
-    if (isLate) this.late++;
-    else this.repeated++;
+    if (isLate) this.sent.late++;
+    else this.sent.repeated++;
   }
 
   #keep(sequence: number, octets: Uint8Array, packet: P): void {

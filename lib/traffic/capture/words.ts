@@ -43,9 +43,9 @@ export function summaryText({ start = NaN, packets, connections }: Counts, soFar
 }
 
 /** Says how a connection was opened: the packets of the handshake, the round trip, the MSS of both ends. */
-export function handshakeText({ handshake: [syn, answer, ack], roundTrip, mss: { client, server } }: TcpFacts): string {
-  const sizes = [client, server].filter((size) => size !== undefined);
-  const which = sizes.length === 2 ? "" : client === undefined ? " of the server" : " of the client";
+export function handshakeText({ handshake: [syn, answer, ack], roundTrip, client, server }: TcpFacts): string {
+  const sizes = [client.mss, server.mss].filter((size) => size !== undefined);
+  const which = sizes.length === 2 ? "" : client.mss === undefined ? " of the server" : " of the client";
   return [
     ack === undefined ? "" : `, handshake in packets ${syn}, ${answer} and ${ack}`,
     roundTrip === undefined ? "" : `, round trip ${durationText(roundTrip)}`,
@@ -54,19 +54,19 @@ export function handshakeText({ handshake: [syn, answer, ack], roundTrip, mss: {
 }
 
 /** Says which segments had octets that were sent before, or came late. */
-export function repeatedText({ repeated, late }: TcpFacts): string {
-  return (["client", "server"] as const).flatMap((end) => [
-    repeated[end] > 0 ? `, ${counted(repeated[end], "segment")} sent again by the ${end}` : "",
-    late[end] > 0 ? `, ${counted(late[end], "segment")} of the ${end} late` : "",
-  ]).join("");
+export function repeatedText(tcp: TcpFacts): string {
+  return (["client", "server"] as const).map((end) => {
+    const { repeated, late } = tcp[end];
+    const again = repeated > 0 ? `, ${counted(repeated, "segment")} sent again by the ${end}` : "";
+    return late > 0 ? `${again}, ${counted(late, "segment")} of the ${end} late` : again;
+  }).join("");
 }
 
 /** Says in how many segments a message came, when it was acknowledged, and how fast a long one was. */
 export function segmentsText(
-  { packets, pieces, largest, start, end }: MessageOrigin,
+  { packets, pieces, largest, start, end, acknowledged }: MessageOrigin,
   octets: number,
   mss: number = Infinity,
-  acknowledged: { readonly packet: number; readonly time: number } | undefined,
 ): string {
   if (pieces === 0) return "";
   const which = pieces === 1 ? `packet ${packets[0]}` : `packets ${packets[0]} to ${packets.at(-1)}`;

@@ -6,11 +6,11 @@
  * made up, so that Wireshark understands the rest, and says so.
  */
 
-import { withoutMapping } from "../../address.ts";
+import { withoutMapping, withoutZone } from "../../address.ts";
 import { ByteBuffer, counted, NO_BYTES } from "../../bytes.ts";
 import type { End, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import { otherEnd } from "./capture_events.ts";
-import { ACK, FIN, MAX_SEGMENT_OCTETS, packetOf, PSH, RST, SYN } from "./packets.ts";
+import { ACK, FIN, IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, PSH, RST, SYN, TCP_HEADER_OCTETS } from "./link_layers.ts";
 import {
   BYTE_ORDER_MAGIC,
   ENHANCED_PACKET,
@@ -18,12 +18,18 @@ import {
   OPTION_COMMENT,
   padTo4,
   SECTION_HEADER,
-} from "./pcapng_file.ts";
+} from "./packet_file.ts";
 
 const OPTION_INTERFACE_NAME = 2;
 const OPTION_USER_APPLICATION = 4;
 /** The kind of packets that start with their IP header. */
 const LINKTYPE_RAW = 101;
+/** The most octets that one packet here carries: an IPv4 packet has 65,535 with both headers. */
+export const MAX_SEGMENT_OCTETS: number = 65_495;
+const TCP = 6;
+const HOP_LIMIT = 64;
+const WINDOW = 65_535;
+const MSS_OPTION_OCTETS = 4;
 const ENCODER = new TextEncoder();
 const MADE_UP = "made up: only the kernel sees it";
 
@@ -74,6 +80,78 @@ function block(type: number, header: DataView, octets: Uint8Array, option: numbe
   }
   view.setUint32(bytes.length - 4, bytes.length, true);
   return bytes;
+}
+
+interface SegmentHeader {
+  readonly from: SocketAddress;
+  readonly to: SocketAddress;
+  readonly sequence: number;
+  /** The next sequence number that its sender expects. */
+  readonly acknowledged: number;
+  readonly flags: number;
+}
+
+/** An IP packet with a TCP segment, as a network would carry it (RFC 791, RFC 8200, RFC 9293). */
+export function packetOf({ from, to, sequence, acknowledged, flags }: SegmentHeader, octets: Uint8Array): Uint8Array {
+  const [source, destination] = [addressBytes(from), addressBytes(to)];
+  const isIpv4 = source.length === 4;
+  const isSyn = (flags & SYN) !== 0;
+  const at = isIpv4 ? IPV4_HEADER_OCTETS : IPV6_HEADER_OCTETS;
+  const headerOctets = TCP_HEADER_OCTETS + (isSyn ? MSS_OPTION_OCTETS : 0);
+  const packet = new Uint8Array(at + headerOctets + octets.length);
+  const view = new DataView(packet.buffer);
+  packet.set(source, at - 2 * source.length);
+  packet.set(destination, at - source.length);
+  if (isIpv4) {
+    view.setUint16(0, 0x4500);
+    view.setUint16(2, packet.length);
+    // Do not fragment.
+    view.setUint16(6, 0x4000);
+    view.setUint16(8, HOP_LIMIT << 8 | TCP);
+    view.setUint16(10, checksum(sumOf(packet.subarray(0, at))));
+  } else {
+    view.setUint32(0, 0x60000000);
+    view.setUint16(4, packet.length - at);
+    view.setUint16(6, TCP << 8 | HOP_LIMIT);
+  }
+  view.setUint16(at, from.port);
+  view.setUint16(at + 2, to.port);
+  view.setUint32(at + 4, sequence >>> 0);
+  view.setUint32(at + 8, acknowledged >>> 0);
+  view.setUint16(at + 12, (headerOctets / 4) << 12 | flags);
+  view.setUint16(at + 14, WINDOW);
+  // The maximum segment size (RFC 9293 §3.7.1).
+  if (isSyn) view.setUint32(at + TCP_HEADER_OCTETS, 0x02040000 | MAX_SEGMENT_OCTETS);
+  packet.set(octets, at + headerOctets);
+  // The pseudo-header: both addresses, the protocol, and the segment's length (RFC 9293 §3.1).
+  const segment = packet.subarray(at);
+  const pseudo = sumOf(source) + sumOf(destination) + TCP + segment.length;
+  view.setUint16(at + 16, checksum(pseudo + sumOf(segment)));
+  return packet;
+}
+
+/** The sum of 16-bit words, the last one filled with a zero (RFC 1071). It fits a number for any packet. */
+function sumOf(bytes: Uint8Array): number {
+  let sum = 0;
+  const even = bytes.length & ~1;
+  for (let i = 0; i < even; i += 2) sum += bytes[i] << 8 | bytes[i + 1];
+  return even < bytes.length ? sum + (bytes[even] << 8) : sum;
+}
+
+/** The complement of a sum in 16 bits, carries added (RFC 1071). */
+function checksum(sum: number): number {
+  while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 0x10000);
+  return ~sum & 0xffff;
+}
+
+/** The address in network order: 4 octets, or 16. */
+export function addressBytes({ hostname }: SocketAddress): Uint8Array {
+  if (!hostname.includes(":")) return Uint8Array.from(hostname.split("."), Number);
+  // A zone, such as in fe80::1%eth0, is this machine's own name for a link. URL knows the canonical form (RFC 5952).
+  const text = new URL(`http://[${withoutZone(hostname)}]/`).hostname.slice(1, -1);
+  const [left, right = []] = text.split("::").map((side) => side === "" ? [] : side.split(":"));
+  const groups = [...left, ...Array(8 - left.length - right.length).fill("0"), ...right];
+  return Uint8Array.fromHex(groups.map((group) => group.padStart(4, "0")).join(""));
 }
 
 interface Recorded {

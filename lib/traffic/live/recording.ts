@@ -66,11 +66,9 @@ export class RecordedTraffic {
   finish(): void {
     for (const { plain, events } of this.#connections.values()) {
       if (plain === undefined || events.length === 0) continue;
-      let text = "";
       plain.end();
-      plain.print((bytes) => text += new TextDecoder().decode(bytes));
       this.#release(events.splice(1));
-      events[0].event = { ...events[0].event, kind: "folded", reason: text.trim() };
+      events[0].event = { ...events[0].event, kind: "folded", reason: plain.take().trim() };
     }
     const end = this.end ?? "server";
     for (const { event: shown, pieces } of this.#kept) {

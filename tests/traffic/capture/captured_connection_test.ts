@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/packets.ts";
+import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/link_layers.ts";
 import { capture, handshake, inShort, readCapture, type SegmentSpec } from "../captures.ts";
 
 const GET = "GET / HTTP/1.1\r\n\r\n";
@@ -176,9 +176,8 @@ Deno.test("what TCP did is known: the handshake, its round trip, the MSS, what w
   assert.deepEqual(tcp, {
     handshake: [1, 2, 3],
     roundTrip: 2000,
-    mss: { client: 65_495, server: 65_495 },
-    repeated: { client: 2, server: 0 },
-    late: { client: 1, server: 0 },
+    client: { mss: 65_495, repeated: 2, late: 1 },
+    server: { mss: 65_495, repeated: 0, late: 0 },
     mayLackResponses: false,
   });
   const again = readCapture(capture([SYN_SENT, ...handshake()])).events[0];
@@ -198,7 +197,8 @@ Deno.test("what was sent again before it is known who the client is counts for i
   ) {
     const [opened] = readCapture(capture(segments)).events;
     assert(opened.kind === "opened");
-    assert.deepEqual(opened.tcp.repeated, repeated);
+    const { client, server } = opened.tcp;
+    assert.deepEqual({ client: client.repeated, server: server.repeated }, repeated);
   }
 });
 
@@ -209,7 +209,7 @@ Deno.test("what was sent again still counts once a connection ends with its last
   const { events } = readCapture(capture(segments));
   const [opened] = events;
   assert(opened.kind === "opened");
-  assert.deepEqual(opened.tcp.repeated, { client: 1, server: 0 });
+  assert.deepEqual([opened.tcp.client.repeated, opened.tcp.server.repeated], [1, 0]);
   assert.deepEqual(inShort(events).slice(3), [
     "1 FIN server",
     "1 5 of the client not captured",

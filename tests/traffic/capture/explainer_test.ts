@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CaptureExplainer, type CaptureExplainerOptions } from "../../../lib/traffic/capture/explainer.ts";
-import { ACK, RST } from "../../../lib/traffic/capture/packets.ts";
+import { ACK, RST } from "../../../lib/traffic/capture/link_layers.ts";
 import { capture, handshake, interleaved, type SegmentSpec, talk, type Turn } from "../captures.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -11,20 +11,20 @@ const LAYOUT = { width: 80, all: false, painter: (_style: string, text: string) 
 /** Explains a file as often as it takes. */
 function explained(segments: readonly SegmentSpec[], options: Partial<CaptureExplainerOptions> = {}) {
   const file = capture(segments);
-  const decoder = new TextDecoder();
   let text = "";
   let valid = true;
   for (let from = 1, passes = 1;; passes++) {
     const explainer = new CaptureExplainer({
       ...LAYOUT,
-      print: (piece) => text += decoder.decode(piece),
+      print: (piece) => text += piece,
       from,
       ...options,
     });
     for (let at = 0; at < file.length; at += 100) explainer.receive(file.subarray(at, at + 100).slice());
     const { leftOut, ...rest } = explainer.end();
+    const { connections } = explainer.reader;
     valid &&= rest.valid;
-    if (leftOut === undefined) return { text, passes, ...rest, valid };
+    if (leftOut === undefined) return { text, passes, connections, ...rest, valid };
     assert(leftOut > from, "each pass explains at least one connection");
     from = leftOut;
   }

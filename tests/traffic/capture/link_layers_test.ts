@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { ACK, PSH, SYN } from "../../../lib/traffic/capture/packets.ts";
-import { addressOf, type Segment, segmentOf } from "../../../lib/traffic/capture/link_layers.ts";
+import { ACK, addressOf, PSH, type Segment, segmentOf, SYN } from "../../../lib/traffic/capture/link_layers.ts";
 import { octetString } from "../../wire_cases.ts";
 import { CLIENT, ipPacket, joined, SERVER } from "../captures.ts";
 

@@ -50,6 +50,11 @@ Deno.test("connections without HTTP are one line a kind", () => {
   assert(valid);
 });
 
+Deno.test("a connection that turns out not to be HTTP has no line, however much of it looked like a message", () => {
+  const { lines } = listOf(talk(["> end", "> FIN", "< PROXY TCP4 1 2 3 4\r\n", `< ${OK}`]));
+  assert.deepEqual(lines, ["1 connection, not HTTP: 1"]);
+});
+
 Deno.test("only one connection is listed", () => {
   const segments = [...talk([`> ${GET}`, `< ${OK}`]), ...talk([`> ${GET}`, `< ${OK}`], 40_001)];
   const { lines } = listOf(segments, { connection: 2 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { ACK, addressBytes, MAX_SEGMENT_OCTETS, packetOf, PSH, SYN } from "../../../lib/traffic/capture/packets.ts";
+import { ACK, PSH, SYN } from "../../../lib/traffic/capture/link_layers.ts";
+import { addressBytes, MAX_SEGMENT_OCTETS, packetOf } from "../../../lib/traffic/capture/writer.ts";
 import type { SocketAddress } from "../../../lib/traffic.ts";
 import { wireOctets } from "../../wire_cases.ts";
 

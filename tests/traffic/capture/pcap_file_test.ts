@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
-import { PcapFile } from "../../../lib/traffic/capture/packet_file.ts";
-import { joined, packetsOfFormat, pcap, PCAP_START } from "../captures.ts";
+import { joined, packetsOf, pcap, PCAP_START } from "../captures.ts";
 
-const packetsOf = packetsOfFormat(PcapFile);
 const OCTETS = Uint8Array.of(1, 2, 3, 4, 5);
 
 for (const littleEndian of [true, false]) {

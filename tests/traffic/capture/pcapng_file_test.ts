@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { CaptureError } from "../../../lib/traffic/capture/packet_file.ts";
-import { PcapngFile } from "../../../lib/traffic/capture/pcapng_file.ts";
-import { Blocks, joined, type Option, packetsOfFormat } from "../captures.ts";
+import { Blocks, joined, type Option, packetsOf } from "../captures.ts";
 
-const packetsOf = packetsOfFormat(PcapngFile);
 const OCTETS = Uint8Array.of(1, 2, 3, 4, 5);
 const seconds = (count: number): Option => [14, [count, 0, 0, 0, 0, 0, 0, 0]];
 

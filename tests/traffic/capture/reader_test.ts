@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { octetString } from "../../../lib/bytes.ts";
 import { CaptureWriter, recordingStart } from "../../../lib/traffic/capture/writer.ts";
 import { type CaptureEvent, captureEvents, type OpenedInCapture } from "../../../lib/traffic/capture/reader.ts";
-import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/packets.ts";
+import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/link_layers.ts";
 import { CaptureError } from "../../../lib/traffic/capture/packet_file.ts";
 import { tappedListener } from "../../../lib/traffic/tap.ts";
 import type { End, TrafficEvent } from "../../../lib/traffic.ts";

@@ -9,26 +9,32 @@ import {
 } from "../../../lib/traffic/capture/words.ts";
 import type { TcpFacts } from "../../../lib/traffic/capture/reader.ts";
 
-const NONE = { client: 0, server: 0 };
+const NONE = { repeated: 0, late: 0 };
 const FACTS: TcpFacts = {
-  ...{ handshake: [1, 2, 4], roundTrip: 23_000, mss: { client: 1460, server: 1400 }, repeated: NONE, late: NONE },
+  handshake: [1, 2, 4],
+  roundTrip: 23_000,
+  client: { ...NONE, mss: 1460 },
+  server: { ...NONE, mss: 1400 },
   mayLackResponses: false,
 };
 
 Deno.test("a connection's handshake, round trip and MSS", () => {
   assert.equal(handshakeText(FACTS), ", handshake in packets 1, 2 and 4, round trip 23.000 ms, MSS 1460 and 1400");
-  assert.equal(handshakeText({ ...FACTS, roundTrip: undefined, mss: {} }), ", handshake in packets 1, 2 and 4");
   assert.equal(
-    handshakeText({ ...FACTS, handshake: [1, 2], roundTrip: undefined, mss: { server: 1400 } }),
+    handshakeText({ ...FACTS, roundTrip: undefined, client: NONE, server: NONE }),
+    ", handshake in packets 1, 2 and 4",
+  );
+  assert.equal(
+    handshakeText({ ...FACTS, handshake: [1, 2], roundTrip: undefined, client: NONE }),
     ", MSS 1400 of the server",
   );
-  assert.equal(handshakeText({ ...FACTS, handshake: [], roundTrip: undefined, mss: {} }), "");
+  assert.equal(handshakeText({ ...FACTS, handshake: [], roundTrip: undefined, client: NONE, server: NONE }), "");
 });
 
 Deno.test("segments that were sent again or late are counted for each end", () => {
   assert.equal(repeatedText(FACTS), "");
   assert.equal(
-    repeatedText({ ...FACTS, repeated: { client: 2, server: 0 }, late: { client: 0, server: 1 } }),
+    repeatedText({ ...FACTS, client: { repeated: 2, late: 0 }, server: { repeated: 0, late: 1 } }),
     ", 2 segments sent again by the client, 1 segment of the server late",
   );
 });
@@ -47,29 +53,29 @@ const ACK = { packet: 15, time: 33_000 };
 const cases: [what: string, text: string, shown: string][] = [
   [
     "several segments",
-    segmentsText(ORIGIN, 5000, 1400, ACK),
+    segmentsText({ ...ORIGIN, acknowledged: ACK }, 5000, 1400),
     ", in 4 segments, packets 10 to 14, acknowledged after 23.000 ms (packet 15)",
   ],
-  ["one segment", segmentsText(ONE, 1400, 1400, undefined), ", from packet 10"],
+  ["one segment", segmentsText(ONE, 1400, 1400), ", from packet 10"],
   [
     "a packet that the card splits",
-    segmentsText(ONE, 1401, 1399, ACK),
+    segmentsText({ ...ONE, acknowledged: ACK }, 1401, 1399),
     ", in 1 packet, before the card split it, packet 10, acknowledged after 23.000 ms (packet 15)",
   ],
   [
     "packets that the card splits",
-    segmentsText(ORIGIN, 5000, 1399, undefined),
+    segmentsText(ORIGIN, 5000, 1399),
     ", in 4 packets, before the card split them, packets 10 to 14",
   ],
-  ["an unknown MSS", segmentsText(ONE, 60_000, undefined, undefined), ", from packet 10"],
-  ["more than 100 KB", segmentsText(ORIGIN, 125_000, 1400, undefined), ", in 4 segments, packets 10 to 14, 12.5 MB/s"],
+  ["an unknown MSS", segmentsText(ONE, 60_000), ", from packet 10"],
+  ["more than 100 KB", segmentsText(ORIGIN, 125_000, 1400), ", in 4 segments, packets 10 to 14, 12.5 MB/s"],
   [
     "more than 100 KB, slowly",
-    segmentsText({ ...ORIGIN, end: 1_000_000 }, 125_000, 1400, undefined),
+    segmentsText({ ...ORIGIN, end: 1_000_000 }, 125_000, 1400),
     ", in 4 segments, packets 10 to 14, 125.0 kB/s",
   ],
-  ["more than 100 KB at once", segmentsText({ ...ONE, end: 0 }, 125_000, undefined, undefined), ", from packet 10"],
-  ["nothing", segmentsText({ ...ORIGIN, pieces: 0, packets: [] }, 0, 1400, ACK), ""],
+  ["more than 100 KB at once", segmentsText({ ...ONE, end: 0 }, 125_000), ", from packet 10"],
+  ["nothing", segmentsText({ ...ORIGIN, pieces: 0, packets: [], acknowledged: ACK }, 0, 1400), ""],
 ];
 
 for (const [what, text, shown] of cases) {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import type { End, SocketAddress, TrafficEvent } from "../../../lib/traffic.ts";
-import { CaptureWriter, recordingStart } from "../../../lib/traffic/capture/writer.ts";
-import { MAX_SEGMENT_OCTETS } from "../../../lib/traffic/capture/packets.ts";
+import { CaptureWriter, MAX_SEGMENT_OCTETS, recordingStart } from "../../../lib/traffic/capture/writer.ts";
 import { TempFolder } from "../../support.ts";
 import { dissect, TSHARK, tshark, withTshark } from "../../tshark.ts";
 import { wireOctets } from "../../wire_cases.ts";
