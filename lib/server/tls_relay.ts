@@ -152,8 +152,6 @@ class RelayedConn implements Socket {
   readonly #tls: Deno.TlsConn;
   /** What is read and written: TLS, or the client's connection itself if it speaks plain HTTP. */
   #spoken: Deno.Conn;
-  /** Whether the client's first octet belongs to plain HTTP. */
-  readonly #isPlain = Promise.withResolvers<boolean>();
   /** Ends once the client's socket has taken everything, and its end. */
   readonly #sent: Promise<void>;
   /** Octets between the inner socket and the client's: hardly fewer, and never more. */
@@ -168,7 +166,7 @@ class RelayedConn implements Socket {
     private readonly outer: Deno.TcpConn,
     private readonly link: Deno.TcpConn,
     tls: Deno.TlsConn,
-    peer: "client" | "server" = "client",
+    private readonly peer: "client" | "server" = "client",
   ) {
     this.#spoken = this.#tls = tls;
     outer.setNoDelay();
@@ -178,10 +176,6 @@ class RelayedConn implements Socket {
       if (this.#passing <= MAX_PASSING_BYTES) this.#waiting?.resolve();
     });
     this.#sent.catch((error) => this.#break(error));
-    // A server speaks second, so that it cannot be waited for.
-    if (peer === "server") this.#isPlain.resolve(false);
-    const received = peer === "server" ? passOn(outer, link) : this.#receive();
-    received.catch((error) => this.#break(error));
   }
 
   get remoteAddr(): Deno.Addr {
@@ -198,10 +192,15 @@ class RelayedConn implements Socket {
    * @throws {HttpError} If the client speaks plain HTTP. From then on the connection does so, too.
    */
   async handshake(): Promise<Deno.TlsHandshakeInfo> {
-    if (await this.#isPlain.promise) {
+    const first = new Uint8Array(MIN_PASSED_BYTES);
+    // A server speaks second, so that it cannot be waited for.
+    const count = this.peer === "server" ? 0 : await this.outer.read(first);
+    if (isLetter(first[0])) {
       this.#spoken = this.outer;
       throw new HttpError(400, "Plain HTTP was sent to a port that speaks TLS: use https://");
     }
+    const received = writeAll(this.link, first.subarray(0, count ?? 0)).then(() => passOn(this.outer, this.link));
+    received.catch((error) => this.#break(error));
     try {
       return await this.#tls.handshake();
     } catch (error) {
@@ -247,21 +246,9 @@ class RelayedConn implements Socket {
     closeAll(this.outer, this.link, this.#tls);
   }
 
-  /** Passes on what the client sends, unless it is plain HTTP. A TLS handshake never begins with a letter. */
-  async #receive(): Promise<void> {
-    const buffer = new Uint8Array(MIN_PASSED_BYTES);
-    const count = await this.outer.read(buffer);
-    const isPlain = count !== null && isLetter(buffer[0]);
-    this.#isPlain.resolve(isPlain);
-    if (isPlain) return;
-    if (count !== null) await writeAll(this.link, buffer.subarray(0, count));
-    return passOn(this.outer, this.link);
-  }
-
   /** Closes the sockets between which octets can no longer be passed on. */
   #break(error: unknown): void {
     this.#broken ??= error;
-    this.#isPlain.resolve(false);
     this.#waiting?.reject(error);
     closeAll(this.outer, this.link);
   }
@@ -272,6 +259,7 @@ function encryptedLength(length: number): number {
   return length + RECORD_OVERHEAD_BYTES * Math.ceil(length / RECORD_BYTES);
 }
 
+/** Whether an octet begins plain HTTP: a TLS handshake never begins with a letter. */
 function isLetter(octet: number): boolean {
   return /[A-Za-z]/.test(String.fromCharCode(octet));
 }
