@@ -31,8 +31,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   #ended = false;
   /** Whether the client has closed its side. It may have disconnected. */
   #peerDone = false;
-  /** Encodes the response to an invalid message that waits for the delay; `undefined` if there is none. */
-  #refusal: (() => void) | undefined;
+  /** Resolves once an invalid message was answered; `undefined` if none came. */
   #refusing: Promise<void> | undefined;
 
   constructor(connection: number, conn: Socket, context: ServerContext, private readonly service: Service) {
@@ -53,7 +52,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   override async serve(refusal?: HttpError): Promise<void> {
     try {
       if (this.begin()) refusal = await this.handshake() ?? refusal;
-      if (refusal !== undefined && !this.#ended) this.#refuse(refusal, this.isPlain ? undefined : 0);
+      if (refusal !== undefined && !this.#ended) this.#refusing = this.#refuse(refusal, this.isPlain ? undefined : 0);
       // The local variables of this function stay in memory for every idle connection, so there are few.
       while (!this.#ended) {
         this.#awaitOctets();
@@ -63,12 +62,12 @@ export class ServerConnection extends AcceptedConnection implements Requester {
         this.#receive(count);
         while (this.#answerAtOnce()) await this.#answerLater();
         if (count !== null && count >= this.context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy();
-        if (this.unsent > 0) {
+        if (this.#refusing === undefined && this.unsent > 0) {
           this.restart();
           await this.flush();
         }
       }
-      if (this.#refusal !== undefined || this.unsent > 0) await this.#sendRefusal();
+      await this.#refusing;
       if (this.#peerDone) this.closeReason ??= CLOSE_REASONS.byClient;
       if (this.#peerDone) await this.finish();
       else await this.linger();
@@ -79,12 +78,20 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   }
 
   protected override timeOut(wait: Wait): void {
+    const { stopping, limits: { headTimeoutMs, contentTimeoutMs } } = this.context;
     switch (wait) {
+      // The read that is pending continues, but its result is ignored.
       case "a head":
+        this.#refusing = this.#refuse(tooSlow("head", headTimeoutMs));
+        return;
       case "content":
-        return this.#refuseSlow(wait);
+        this.#refusing = this.#refuse(tooSlow("content", contentTimeoutMs));
+        return;
       case "a request":
-        return this.#endIdle(this.context.stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle);
+        this.#endWith(stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle);
+        // Over TLS, the last response may still be on its way.
+        this.finish().catch(() => {}).then(() => this.close());
+        return;
       case "the service":
         return this.cutOff(CLOSE_REASONS.byClient);
       case "the client to close":
@@ -144,7 +151,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
       return progress === "request";
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      this.#refuse(error);
+      this.#refusing = this.#refuse(error);
       return false;
     }
   }
@@ -273,29 +280,27 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     return remains;
   }
 
-  /** Encodes the response to an invalid message, after the delay. No further requests are read. */
-  #refuse(error: HttpError, delayMs = this.context.limits.delayMs): void {
+  /** Answers an invalid message after the delay, and ends this side. No further requests are read. Never rejects. */
+  async #refuse(error: HttpError, delayMs = this.context.limits.delayMs): Promise<void> {
     const { request, method, rest } = this.#incoming;
     this.context.observer.refused?.(this.connection, error, ...rest);
-    const encode = () => {
-      const context = { method, minor: request?.minor ?? 1, close: true, date: this.context.date };
-      this.#encodeResponse(this.#errorResponse(error), context);
-    };
-    if (delayMs > 0) this.#refusal = encode;
-    else encode();
     this.#endWith(`by the server (error ${error.status})`);
-  }
-
-  #sendRefusal(): Promise<void> {
-    return this.#refusing ??= (async () => {
-      if (this.#refusal !== undefined) {
+    try {
+      if (delayMs > 0) {
+        this.restart();
+        await this.flush();
         await this.#delay();
         if (this.closed) return;
-        this.#refusal();
       }
+      const context = { method, minor: request?.minor ?? 1, close: true, date: this.context.date };
+      this.#encodeResponse(this.#errorResponse(error), context);
       this.restart();
       await this.flush();
-    })();
+      await this.finish();
+    } catch (failure) {
+      this.fail(failure);
+      this.close();
+    }
   }
 
   /** Sends content in pieces, and requests the next one once the client has read the previous one. */
@@ -326,19 +331,6 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   #endWith(reason: string): void {
     this.#ended = true;
     this.closeReason ??= reason;
-  }
-
-  /** Refuses a request that is too slow. The pending read continues, but its result is ignored. */
-  #refuseSlow(part: "a head" | "content"): void {
-    const { headTimeoutMs, contentTimeoutMs } = this.context.limits;
-    this.#refuse(part === "a head" ? tooSlow("head", headTimeoutMs) : tooSlow("content", contentTimeoutMs));
-    this.#sendRefusal().then(() => this.finish()).catch(() => this.close());
-  }
-
-  /** Ends an idle connection. Over TLS, the last response may still be on its way. */
-  #endIdle(reason: string): void {
-    this.#endWith(reason);
-    this.finish().catch(() => {}).then(() => this.close());
   }
 
   protected override release(): void {
