@@ -24,8 +24,6 @@ import { Incoming } from "./incoming.ts";
 /** A connection whose requests a service answers. */
 export class ServerConnection extends AcceptedConnection implements Requester {
   readonly #incoming: Incoming;
-  /** A response that is pending or a stream. Whoever takes it must end its stream. */
-  #slow: HttpResponse | Promise<HttpResponse> | undefined;
   #gone: AbortController | undefined;
   /** Whether the last response was encoded, or no response follows. */
   #ended = false;
@@ -60,7 +58,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
         // A timeout may have refused the request during the read.
         if (this.#ended) break;
         this.#receive(count);
-        while (this.#answerAtOnce()) await this.#answerLater();
+        for (let sent = this.#answerAtOnce(); sent !== undefined; sent = this.#answerAtOnce()) await sent;
         if (count !== null && count >= this.context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy();
         if (this.#refusing === undefined && this.unsent > 0) {
           this.restart();
@@ -157,39 +155,34 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   }
 
   /**
-   * Answers the received requests as long as responses can be sent at once. Returns whether there may be more to answer
-   * after a wait, because a response is pending or delayed, or other clients are due.
+   * Answers the received requests as long as responses can be sent at once. Returns what is to be awaited before there may
+   * be more to answer, because a response is pending or delayed, or other clients are due.
    */
-  #answerAtOnce(): boolean {
+  #answerAtOnce(): Promise<void> | undefined {
     let shareEnd: number | undefined;
     while (this.#nextRequest()) {
-      const response = this.#answer(this.#incoming.request!);
+      const request = this.#incoming.request!;
+      const response = this.#answer(request);
       if (response instanceof Promise || isStream(response.content) || this.context.limits.delayMs > 0) {
-        this.#slow = response;
-        return true;
+        return this.#send(() => this.#answerSlowly(request, response));
       }
-      this.#encode(this.#incoming.request!, response);
-      if (this.unsent > this.context.limits.maxGatheredBytes) return true;
+      this.#encode(request, response);
+      if (this.unsent > this.context.limits.maxGatheredBytes) return this.#send();
       if (this.#incoming.idle) continue;
       shareEnd ??= FAIR_TURNS.beginShare();
-      if (FAIR_TURNS.mustYield(shareEnd)) return true;
+      if (FAIR_TURNS.mustYield(shareEnd)) return this.#send();
     }
-    return false;
   }
 
-  /** Sends finished responses, then the one that could not be sent at once, if there is one. */
-  async #answerLater(): Promise<void> {
+  /** Sends finished responses, by default, and lets other clients go on before there are more. */
+  async #send(send = () => this.flush()): Promise<void> {
     this.restart();
-    if (this.#slow === undefined) await this.flush();
-    else await this.#answerSlowly();
+    await send();
     if (!this.#ended && !this.#incoming.idle) await FAIR_TURNS.yieldIfBusy();
   }
 
   /** Sends a response that is pending, delayed or a stream. The stream is ended in every case. */
-  async #answerSlowly(): Promise<void> {
-    const request = this.#incoming.request!;
-    const slow = this.#slow!;
-    this.#slow = undefined;
+  async #answerSlowly(request: RequestHead, slow: HttpResponse | Promise<HttpResponse>): Promise<void> {
     // Handles a rejection now, even if the response is never awaited.
     const made = slow instanceof Promise ? slow.catch((error) => this.#failure(error)) : Promise.resolve(slow);
     let pieces: AsyncIterator<string | Uint8Array> | undefined;
