@@ -121,27 +121,26 @@ export class HostGate {
   #free(all: Uint8Array, octets: Uint8Array, isEnd: boolean): number {
     const stop = this.pairing.stop("request");
     if (stop?.why === "left HTTP") return all.length;
+    let free = 0;
     if (this.#awaits === undefined) {
       const message = this.pairing.message("request");
       const isBroken = message?.state === "broken";
+      let end = message === undefined || message.head !== undefined ? Infinity : message.from;
+      if (isBroken) {
+        this.#awaits = message.head === undefined ? "head" : "lines";
+        end = Math.min(end, message.from + message.error!.offset!);
+      }
       if (stop?.why === "connection ends") this.#awaits = "lines";
-      else if (isBroken) this.#awaits = message.head === undefined ? "head" : "lines";
-      const from = isBroken && message.head !== undefined ? message.from + message.error!.offset! : message?.from;
-      const read = stop?.from ?? (message?.head !== undefined && !isBroken ? Infinity : from ?? Infinity);
-      const free = Math.min(all.length, Math.max(0, read - this.passed));
+      free = Math.min(all.length, Math.max(0, (stop?.from ?? end) - this.passed));
       if (this.#awaits === undefined) return free;
-      return free + this.#searchFrom(all, free, isEnd);
+    } else if (all.length === octets.length && startsMessage(octets, "request")) {
+      // Octets that begin a read like a head are taken for one.
+      this.#awaits = "head";
     }
-    // Octets that begin a read like a head are taken for one.
-    if (all.length === octets.length && startsMessage(octets, "request")) this.#awaits = "head";
-    return this.#searchFrom(all, 0, isEnd);
-  }
-
-  #searchFrom(all: Uint8Array, from: number, isEnd: boolean): number {
-    const text = octetString(all, from);
-    const base = this.passed + from;
+    const text = octetString(all, free);
+    const base = this.passed + free;
     const head = this.#awaits === "head" ? this.#head(text, base, isEnd) : 0;
-    return this.#awaits === "head" ? 0 : head + this.#lines(text.slice(head), base, isEnd);
+    return this.#awaits === "head" ? free : free + head + this.#lines(text.slice(head), base, isEnd);
   }
 
   /** Looks for the end of a head that the codec does not read. Returns how many octets are judged with it. */

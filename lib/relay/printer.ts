@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { hostOf } from "../address.ts";
 import type { BatchWriter } from "../batch_writer.ts";
-import { counted, octetsToText, octetString, withRule } from "../bytes.ts";
+import { counted, octetString, withRule } from "../bytes.ts";
 import { ContentView } from "../content.ts";
 import {
   type Direction,
@@ -18,7 +18,7 @@ import { acceptedIn, Fields, type HttpError, LF } from "../http_message.ts";
 import { SHOWN_RELAYED_OCTETS } from "../limits.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
 import { Banners, Exchanges } from "../server.ts";
-import { escapeText, painterFor, wrapMessage } from "../terminal.ts";
+import { escapeOctets, escapeText, painterFor, wrapMessage } from "../terminal.ts";
 import type { RelayObserver } from "./connection.ts";
 import type { HostChange } from "./gate.ts";
 
@@ -118,17 +118,15 @@ export class Printer {
     const { text, fields } = message.head!;
     const connection = this.#connections.get(id)!;
     const { columns, secure } = this.options;
+    const { change } = connection;
+    // It is reported just before the request's head.
+    connection.change = undefined;
     let shownHead = text;
-    let own = responseFindings(message, secure);
-    if (direction === "request") {
-      const { change } = connection;
-      connection.change = undefined;
-      own = requestFindings(message, change);
-      if (change !== undefined) {
-        const end = change.start - (to - text.length) + change.from.length;
-        shownHead = `${text.slice(0, end)} -> ${change.to}${text.slice(end)}`;
-      }
+    if (change !== undefined) {
+      const end = change.start - (to - text.length) + change.from.length;
+      shownHead = `${text.slice(0, end)} -> ${change.to}${text.slice(end)}`;
     }
+    const own = direction === "request" ? requestFindings(message, change) : responseFindings(message, secure);
     this.#octets(id, direction, this.#banners.banner(direction.toUpperCase(), id), shownHead);
     const coding = fields.get("content-encoding");
     const view = columns !== undefined || coding !== undefined
@@ -206,8 +204,7 @@ export class Printer {
       this.#print(banner);
       this.#last = `${id} ${direction}`;
     }
-    const shown = columns === undefined ? Buffer.from(masked, "latin1") : escapeText(octetsToText(masked));
-    this.#continue(id, direction, shown);
+    this.#continue(id, direction, columns === undefined ? Buffer.from(masked, "latin1") : escapeOctets(masked));
   }
 
   /** Continues a message: says which one if others were printed since. */

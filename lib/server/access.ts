@@ -47,15 +47,14 @@ export class Access implements Service {
   /** The fields that let pages of the allowed origin read a response; `undefined` without one. */
   readonly #corsFields: readonly FieldLine[] | undefined;
   #tokens: readonly string[] | undefined;
-  readonly #secure: boolean;
   /** The last accepted authority: nearly always the next request has the same one. */
   #lastAuthority: string | undefined;
 
-  constructor(private readonly service: Service, { hosts, cors, tokens, secure = false }: AccessOptions) {
+  constructor(private readonly service: Service, private readonly options: AccessOptions) {
+    const { hosts, cors, tokens } = options;
     this.#hosts = hosts?.map((host) => host.toLowerCase());
     this.#corsFields = cors === undefined ? undefined : corsFields(cors);
     this.#tokens = tokens;
-    this.#secure = secure;
   }
 
   /** Accepts other tokens from the next request on. */
@@ -92,7 +91,7 @@ export class Access implements Service {
   #admitPreflight(request: RequestHead): boolean {
     const { authority, path, target } = request;
     // An origin-form is no URI: nearly every target.
-    if (!this.#secure && !target.startsWith("/") && isSecureTarget(target)) {
+    if (!this.options.secure && !target.startsWith("/") && isSecureTarget(target)) {
       const detail =
         "The target is an https URI, but TLS does not secure this connection: use http, or serve with --cert";
       throw new HttpError(421, detail, { rule: "RFC 9110 §7.4" });

@@ -24,15 +24,12 @@ import { Incoming } from "./incoming.ts";
 /** A connection whose requests a service answers. */
 export class ServerConnection extends AcceptedConnection implements Requester {
   readonly #incoming: Incoming;
-  /** A response that is pending or a stream. Whoever takes it must end its stream. */
-  #slow: HttpResponse | Promise<HttpResponse> | undefined;
   #gone: AbortController | undefined;
   /** Whether the last response was encoded, or no response follows. */
   #ended = false;
   /** Whether the client has closed its side. It may have disconnected. */
   #peerDone = false;
-  /** Encodes the response to an invalid message that waits for the delay; `undefined` if there is none. */
-  #refusal: (() => void) | undefined;
+  /** Resolves once an invalid message was answered; `undefined` if none came. */
   #refusing: Promise<void> | undefined;
 
   constructor(connection: number, conn: Socket, context: ServerContext, private readonly service: Service) {
@@ -53,7 +50,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   override async serve(refusal?: HttpError): Promise<void> {
     try {
       if (this.begin()) refusal = await this.handshake() ?? refusal;
-      if (refusal !== undefined && !this.#ended) this.#refuse(refusal, this.isPlain ? undefined : 0);
+      if (refusal !== undefined && !this.#ended) this.#refusing = this.#refuse(refusal, this.isPlain ? undefined : 0);
       // The local variables of this function stay in memory for every idle connection, so there are few.
       while (!this.#ended) {
         this.#awaitOctets();
@@ -61,14 +58,14 @@ export class ServerConnection extends AcceptedConnection implements Requester {
         // A timeout may have refused the request during the read.
         if (this.#ended) break;
         this.#receive(count);
-        while (this.#answerAtOnce()) await this.#answerLater();
+        for (let sent = this.#answerAtOnce(); sent !== undefined; sent = this.#answerAtOnce()) await sent;
         if (count !== null && count >= this.context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy();
-        if (this.unsent > 0) {
+        if (this.#refusing === undefined && this.unsent > 0) {
           this.restart();
           await this.flush();
         }
       }
-      if (this.#refusal !== undefined || this.unsent > 0) await this.#sendRefusal();
+      await this.#refusing;
       if (this.#peerDone) this.closeReason ??= CLOSE_REASONS.byClient;
       if (this.#peerDone) await this.finish();
       else await this.linger();
@@ -79,12 +76,20 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   }
 
   protected override timeOut(wait: Wait): void {
+    const { stopping, limits: { headTimeoutMs, contentTimeoutMs } } = this.context;
     switch (wait) {
+      // The read that is pending continues, but its result is ignored.
       case "a head":
+        this.#refusing = this.#refuse(tooSlow("head", headTimeoutMs));
+        return;
       case "content":
-        return this.#refuseSlow(wait);
+        this.#refusing = this.#refuse(tooSlow("content", contentTimeoutMs));
+        return;
       case "a request":
-        return this.#endIdle(this.context.stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle);
+        this.#endWith(stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle);
+        // Over TLS, the last response may still be on its way.
+        this.finish().catch(() => {}).then(() => this.close());
+        return;
       case "the service":
         return this.cutOff(CLOSE_REASONS.byClient);
       case "the client to close":
@@ -144,45 +149,40 @@ export class ServerConnection extends AcceptedConnection implements Requester {
       return progress === "request";
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      this.#refuse(error);
+      this.#refusing = this.#refuse(error);
       return false;
     }
   }
 
   /**
-   * Answers the received requests as long as responses can be sent at once. Returns whether there may be more to answer
-   * after a wait, because a response is pending or delayed, or other clients are due.
+   * Answers the received requests as long as responses can be sent at once. Returns what is to be awaited before there may
+   * be more to answer, because a response is pending or delayed, or other clients are due.
    */
-  #answerAtOnce(): boolean {
+  #answerAtOnce(): Promise<void> | undefined {
     let shareEnd: number | undefined;
     while (this.#nextRequest()) {
-      const response = this.#answer(this.#incoming.request!);
+      const request = this.#incoming.request!;
+      const response = this.#answer(request);
       if (response instanceof Promise || isStream(response.content) || this.context.limits.delayMs > 0) {
-        this.#slow = response;
-        return true;
+        return this.#send(() => this.#answerSlowly(request, response));
       }
-      this.#encode(this.#incoming.request!, response);
-      if (this.unsent > this.context.limits.maxGatheredBytes) return true;
+      this.#encode(request, response);
+      if (this.unsent > this.context.limits.maxGatheredBytes) return this.#send();
       if (this.#incoming.idle) continue;
       shareEnd ??= FAIR_TURNS.beginShare();
-      if (FAIR_TURNS.mustYield(shareEnd)) return true;
+      if (FAIR_TURNS.mustYield(shareEnd)) return this.#send();
     }
-    return false;
   }
 
-  /** Sends finished responses, then the one that could not be sent at once, if there is one. */
-  async #answerLater(): Promise<void> {
+  /** Sends finished responses, by default, and lets other clients go on before there are more. */
+  async #send(send = () => this.flush()): Promise<void> {
     this.restart();
-    if (this.#slow === undefined) await this.flush();
-    else await this.#answerSlowly();
+    await send();
     if (!this.#ended && !this.#incoming.idle) await FAIR_TURNS.yieldIfBusy();
   }
 
   /** Sends a response that is pending, delayed or a stream. The stream is ended in every case. */
-  async #answerSlowly(): Promise<void> {
-    const request = this.#incoming.request!;
-    const slow = this.#slow!;
-    this.#slow = undefined;
+  async #answerSlowly(request: RequestHead, slow: HttpResponse | Promise<HttpResponse>): Promise<void> {
     // Handles a rejection now, even if the response is never awaited.
     const made = slow instanceof Promise ? slow.catch((error) => this.#failure(error)) : Promise.resolve(slow);
     let pieces: AsyncIterator<string | Uint8Array> | undefined;
@@ -273,29 +273,27 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     return remains;
   }
 
-  /** Encodes the response to an invalid message, after the delay. No further requests are read. */
-  #refuse(error: HttpError, delayMs = this.context.limits.delayMs): void {
+  /** Answers an invalid message after the delay, and ends this side. No further requests are read. Never rejects. */
+  async #refuse(error: HttpError, delayMs = this.context.limits.delayMs): Promise<void> {
     const { request, method, rest } = this.#incoming;
     this.context.observer.refused?.(this.connection, error, ...rest);
-    const encode = () => {
-      const context = { method, minor: request?.minor ?? 1, close: true, date: this.context.date };
-      this.#encodeResponse(this.#errorResponse(error), context);
-    };
-    if (delayMs > 0) this.#refusal = encode;
-    else encode();
     this.#endWith(`by the server (error ${error.status})`);
-  }
-
-  #sendRefusal(): Promise<void> {
-    return this.#refusing ??= (async () => {
-      if (this.#refusal !== undefined) {
+    try {
+      if (delayMs > 0) {
+        this.restart();
+        await this.flush();
         await this.#delay();
         if (this.closed) return;
-        this.#refusal();
       }
+      const context = { method, minor: request?.minor ?? 1, close: true, date: this.context.date };
+      this.#encodeResponse(this.#errorResponse(error), context);
       this.restart();
       await this.flush();
-    })();
+      await this.finish();
+    } catch (failure) {
+      this.fail(failure);
+      this.close();
+    }
   }
 
   /** Sends content in pieces, and requests the next one once the client has read the previous one. */
@@ -326,19 +324,6 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   #endWith(reason: string): void {
     this.#ended = true;
     this.closeReason ??= reason;
-  }
-
-  /** Refuses a request that is too slow. The pending read continues, but its result is ignored. */
-  #refuseSlow(part: "a head" | "content"): void {
-    const { headTimeoutMs, contentTimeoutMs } = this.context.limits;
-    this.#refuse(part === "a head" ? tooSlow("head", headTimeoutMs) : tooSlow("content", contentTimeoutMs));
-    this.#sendRefusal().then(() => this.finish()).catch(() => this.close());
-  }
-
-  /** Ends an idle connection. Over TLS, the last response may still be on its way. */
-  #endIdle(reason: string): void {
-    this.#endWith(reason);
-    this.finish().catch(() => {}).then(() => this.close());
   }
 
   protected override release(): void {

@@ -92,10 +92,7 @@ export class Incoming {
     this.request = request;
     const expectation = request.fields.get("expect");
     // HTTP/1.0 has no 100, so the expectation is ignored (RFC 9110 §10.1.1).
-    if (expectation !== undefined && request.minor === 1) this.#expect(request, expectation);
-  }
-
-  #expect(request: RequestHead, expectation: string): void {
+    if (expectation === undefined || request.minor === 0) return;
     const expectations = listMembers(expectation.toLowerCase());
     const unknown = expectations.find((member) => member !== "100-continue");
     if (unknown !== undefined) {

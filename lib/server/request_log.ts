@@ -6,7 +6,7 @@
 import { counted, NO_BYTES, octetsToText, octetString, withRule } from "../bytes.ts";
 import { Buffer } from "node:buffer";
 import type { BatchWriter } from "../batch_writer.ts";
-import { type Fields, type HttpError, LF, type RequestHead } from "../http_message.ts";
+import { type HttpError, LF, type RequestHead } from "../http_message.ts";
 import type { Observer } from "./context.ts";
 import { logLine } from "./exchange_log.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
@@ -25,9 +25,12 @@ export interface RequestLogOptions {
   readonly now?: () => number;
 }
 
+type Mask = (text: string) => string;
+
 /** Creates an observer that prints what a server reports. */
 export function requestLog(writer: BatchWriter, options: RequestLogOptions): Observer {
-  const log = options.format === "json" ? jsonLog(writer, options) : textLog(writer, options);
+  const mask: Mask = options.showCredentials ? (text) => text : maskCredentials;
+  const log = options.format === "json" ? jsonLog(writer, options, mask) : textLog(writer, options, mask);
   if (options.verbose) return log;
   if (options.format === "json") return {};
   const { opened, request, refused, closed } = log;
@@ -36,10 +39,9 @@ export function requestLog(writer: BatchWriter, options: RequestLogOptions): Obs
   return { opened, closed, refused, request: (...event) => isIcon(event[1]) ? undefined : request!(...event) };
 }
 
-function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
+function textLog(writer: BatchWriter, options: RequestLogOptions, mask: Mask): Observer {
   const { verbose, columns, now = Date.now } = options;
   const banners = new Banners(verbose, now);
-  const mask = maskerOf(options);
   const message = (banner: string, head: string, content: Uint8Array) => {
     if (columns === undefined) {
       const end = content.length > 0 && content.at(-1) !== LF ? "\n" : "";
@@ -72,10 +74,6 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
       if (verbose) writer.print(`connection ${id} closed ${reason} after ${counted(requests, "request")}\n`);
     },
   };
-}
-
-function maskerOf({ showCredentials }: RequestLogOptions): (text: string) => string {
-  return showCredentials ? (text) => text : maskCredentials;
 }
 
 /** Formats the lines above messages: plain for a single client, with connection and time once two are connected. */
@@ -112,15 +110,13 @@ function timeOfDay(milliseconds: number): string {
   return new Date(milliseconds - offset * 60_000).toISOString().slice(-13, -1);
 }
 
-function maskBytes(bytes: Uint8Array, mask: (text: string) => string): Uint8Array {
+function maskBytes(bytes: Uint8Array, mask: Mask): Uint8Array {
   const text = octetString(bytes);
   const masked = mask(text);
   return masked === text ? bytes : Buffer.from(masked, "latin1");
 }
 
-function jsonLog(writer: BatchWriter, options: RequestLogOptions): Observer {
-  const { now = Date.now, showCredentials } = options;
-  const mask = maskerOf(options);
+function jsonLog(writer: BatchWriter, { now = Date.now, showCredentials }: RequestLogOptions, mask: Mask): Observer {
   const print = (event: string, connection: number, members: Record<string, unknown>) => {
     writer.print(logLine(event, { connection, ...members }, now()));
   };
@@ -132,7 +128,9 @@ function jsonLog(writer: BatchWriter, options: RequestLogOptions): Observer {
         target: showCredentials ? target : maskTarget(target),
         head: octetsToText(mask(text)),
         ...content.length > 0 && contentMember(content),
-        ...trailers.size > 0 && { trailers: maskTrailers(trailers, mask) },
+        ...trailers.size > 0 && {
+          trailers: [...trailers].map(([name, value]) => [name, mask(`${name}: ${value}`).slice(name.length + 2)]),
+        },
       });
     },
     refused: (id, { status, message, rule, offset }, head, rest) => {
@@ -144,10 +142,6 @@ function jsonLog(writer: BatchWriter, options: RequestLogOptions): Observer {
     },
     closed: (id, reason, requests) => print("closed", id, { reason, requests }),
   };
-}
-
-function maskTrailers(trailers: Fields, mask: (text: string) => string): [name: string, value: string][] {
-  return [...trailers].map(([name, value]) => [name, mask(`${name}: ${value}`).slice(name.length + 2)]);
 }
 
 /** Returns bytes as text if they are UTF-8, else in base 64. */

@@ -17,9 +17,6 @@ const MIN_PASSED_BYTES = 1024;
 const MAX_PASSED_BYTES = 66 * 1024;
 /** Octets written at a time at most. */
 const MAX_WRITTEN_BYTES = 64 * 1024;
-/** Octets of content in one TLS record at most (RFC 8446 §5.1), and the fewest that TLS adds to them. */
-const RECORD_BYTES = 16 * 1024;
-const RECORD_OVERHEAD_BYTES = 21;
 /**
  * Octets that count as written while they are on the way, as those do that the client's own socket holds. The system may
  * hold back one segment of loopback until more comes, or for 40 ms: waiting for that each time would be slow.
@@ -37,8 +34,6 @@ const LINK_MS = 1000;
 
 /** Accepts clients on a plain listener, and speaks TLS with them. */
 export class TlsRelay implements Listener {
-  readonly #public: Deno.Listener;
-  #identity: TlsIdentity;
   #inner: Deno.TlsListener;
   /** Takes the inner listener's place for the next client. */
   #next: Deno.TlsListener | undefined;
@@ -47,9 +42,7 @@ export class TlsRelay implements Listener {
   #closed = false;
 
   /** @throws {Error} If certificate and key do not match. */
-  constructor(listener: Deno.Listener, identity: TlsIdentity) {
-    this.#public = listener;
-    this.#identity = identity;
+  constructor(private readonly listener: Deno.Listener, private identity: TlsIdentity) {
     this.#inner = listenTls(identity);
   }
 
@@ -63,11 +56,11 @@ export class TlsRelay implements Listener {
     const next = listenTls(identity);
     this.#next?.close();
     this.#next = next;
-    this.#identity = identity;
+    this.identity = identity;
   }
 
   get addr(): Deno.Addr {
-    return this.#public.addr;
+    return this.listener.addr;
   }
 
   /**
@@ -76,7 +69,7 @@ export class TlsRelay implements Listener {
    */
   async accept(): Promise<RelayedConn> {
     const kept = this.#kept;
-    const outer = kept ?? await this.#public.accept() as Deno.TcpConn;
+    const outer = kept ?? await this.listener.accept() as Deno.TcpConn;
     this.#kept = undefined;
     if (this.#next !== undefined) {
       this.#inner.close();
@@ -93,14 +86,14 @@ export class TlsRelay implements Listener {
       const isScarce = scarcity(error) === "descriptors";
       if (!this.#closed && (isScarce || link === undefined && kept === undefined)) this.#kept = outer;
       else outer.close();
-      if (!isScarce) this.renew(this.#identity);
+      if (!isScarce) this.renew(this.identity);
       throw error;
     }
   }
 
   close(): void {
     this.#closed = true;
-    for (const each of [this.#public, this.#inner, this.#next, this.#kept]) each?.close();
+    for (const each of [this.listener, this.#inner, this.#next, this.#kept]) each?.close();
   }
 }
 
@@ -149,14 +142,11 @@ export async function startTls(outer: Deno.TcpConn, options: Deno.StartTlsOption
  * {@linkcode closeWrite} waits for them, {@linkcode close} drops what is on the way.
  */
 class RelayedConn implements Socket {
-  readonly #tls: Deno.TlsConn;
   /** What is read and written: TLS, or the client's connection itself if it speaks plain HTTP. */
   #spoken: Deno.Conn;
-  /** Whether the client's first octet belongs to plain HTTP. */
-  readonly #isPlain = Promise.withResolvers<boolean>();
   /** Ends once the client's socket has taken everything, and its end. */
   readonly #sent: Promise<void>;
-  /** Octets between the inner socket and the client's: hardly fewer, and never more. */
+  /** Octets between the inner socket and the client's: fewer by what TLS adds to them, and never more. */
   #passing = 0;
   /** A write that waits until few enough are left. */
   #waiting: PromiseWithResolvers<void> | undefined;
@@ -167,10 +157,10 @@ class RelayedConn implements Socket {
   constructor(
     private readonly outer: Deno.TcpConn,
     private readonly link: Deno.TcpConn,
-    tls: Deno.TlsConn,
-    peer: "client" | "server" = "client",
+    private readonly tls: Deno.TlsConn,
+    private readonly peer: "client" | "server" = "client",
   ) {
-    this.#spoken = this.#tls = tls;
+    this.#spoken = tls;
     outer.setNoDelay();
     link.setNoDelay();
     this.#sent = passOn(link, outer, (count) => {
@@ -178,10 +168,6 @@ class RelayedConn implements Socket {
       if (this.#passing <= MAX_PASSING_BYTES) this.#waiting?.resolve();
     });
     this.#sent.catch((error) => this.#break(error));
-    // A server speaks second, so that it cannot be waited for.
-    if (peer === "server") this.#isPlain.resolve(false);
-    const received = peer === "server" ? passOn(outer, link) : this.#receive();
-    received.catch((error) => this.#break(error));
   }
 
   get remoteAddr(): Deno.Addr {
@@ -198,14 +184,19 @@ class RelayedConn implements Socket {
    * @throws {HttpError} If the client speaks plain HTTP. From then on the connection does so, too.
    */
   async handshake(): Promise<Deno.TlsHandshakeInfo> {
-    if (await this.#isPlain.promise) {
+    const first = new Uint8Array(MIN_PASSED_BYTES);
+    // A server speaks second, so that it cannot be waited for.
+    const count = this.peer === "server" ? 0 : await this.outer.read(first);
+    if (isLetter(first[0])) {
       this.#spoken = this.outer;
       throw new HttpError(400, "Plain HTTP was sent to a port that speaks TLS: use https://");
     }
+    const received = writeAll(this.link, first.subarray(0, count ?? 0)).then(() => passOn(this.outer, this.link));
+    received.catch((error) => this.#break(error));
     try {
-      return await this.#tls.handshake();
+      return await this.tls.handshake();
     } catch (error) {
-      closeAll(this.#tls);
+      closeAll(this.tls);
       await this.#sent.catch(() => {});
       throw error;
     }
@@ -226,9 +217,9 @@ class RelayedConn implements Socket {
     if (this.#spoken === this.outer) return this.outer.write(bytes);
     const part = bytes.subarray(0, MAX_WRITTEN_BYTES);
     // Counted before, because octets are passed on before the write ends.
-    this.#passing += encryptedLength(part.length);
-    const count = await this.#tls.write(part);
-    this.#passing -= encryptedLength(part.length) - encryptedLength(count);
+    this.#passing += part.length;
+    const count = await this.tls.write(part);
+    this.#passing -= part.length - count;
     if (this.#broken !== undefined) throw this.#broken;
     if (this.#passing > MAX_PASSING_BYTES) {
       this.#waiting = Promise.withResolvers();
@@ -240,38 +231,22 @@ class RelayedConn implements Socket {
   /** Ends this side, and waits until the client's socket has taken everything. */
   async closeWrite(): Promise<void> {
     await this.#spoken.closeWrite();
-    if (this.#spoken === this.#tls) await this.#sent;
+    if (this.#spoken === this.tls) await this.#sent;
   }
 
   close(): void {
-    closeAll(this.outer, this.link, this.#tls);
-  }
-
-  /** Passes on what the client sends, unless it is plain HTTP. A TLS handshake never begins with a letter. */
-  async #receive(): Promise<void> {
-    const buffer = new Uint8Array(MIN_PASSED_BYTES);
-    const count = await this.outer.read(buffer);
-    const isPlain = count !== null && isLetter(buffer[0]);
-    this.#isPlain.resolve(isPlain);
-    if (isPlain) return;
-    if (count !== null) await writeAll(this.link, buffer.subarray(0, count));
-    return passOn(this.outer, this.link);
+    closeAll(this.outer, this.link, this.tls);
   }
 
   /** Closes the sockets between which octets can no longer be passed on. */
   #break(error: unknown): void {
     this.#broken ??= error;
-    this.#isPlain.resolve(false);
     this.#waiting?.reject(error);
     closeAll(this.outer, this.link);
   }
 }
 
-/** Returns how many octets TLS makes of content at least. */
-function encryptedLength(length: number): number {
-  return length + RECORD_OVERHEAD_BYTES * Math.ceil(length / RECORD_BYTES);
-}
-
+/** Whether an octet begins plain HTTP: a TLS handshake never begins with a letter. */
 function isLetter(octet: number): boolean {
   return /[A-Za-z]/.test(String.fromCharCode(octet));
 }

@@ -53,12 +53,6 @@ export function tapped(
     fins.push(by);
     listener({ kind: "fin", ...seen(), by });
   };
-  const octets = (kind: "read" | "write", buffer: Uint8Array, count: number) => {
-    // A client that speaks plain HTTP where TLS is expected is answered, but that is no part of a TLS connection.
-    if (isClosed || broken !== undefined || count === 0) return;
-    const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
-    counter = listener({ kind, end, connection, time: now(), bytes }) ?? undefined;
-  };
   const peerFin = () => fin(end === "server" ? "client" : "server");
   const failed = (error: unknown): never => {
     // Many peers end TLS with a FIN alone (RFC 8446 §6.1). A read ended by close() says nothing about the peer.
@@ -72,7 +66,10 @@ export function tapped(
     // This is made once, because reads and writes are frequent.
     const done = (count: number | null) => {
       if (count === null) peerFin();
-      else octets(kind, latest, count);
+      // A client that speaks plain HTTP where TLS is expected is answered, but that is no part of a TLS connection.
+      if (!count || isClosed || broken !== undefined) return count;
+      const bytes = latest.subarray(0, count);
+      counter = listener({ kind, end, connection, time: now(), bytes }) ?? undefined;
       return count;
     };
     return (buffer: Uint8Array) => {

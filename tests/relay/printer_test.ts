@@ -114,6 +114,14 @@ for (const terminal of [false, true]) {
   });
 }
 
+Deno.test("octets of a head that are no UTF-8 are shown as such on a terminal", async () => {
+  const { observer, printed } = printing(true);
+  const pairing = new Pairing((event) => observer.exchange?.(1, event));
+  observer.opened?.(1, "127.0.0.1:5");
+  pairing.octets("request", wireOctets("GET / HTTP/1.1\r\nHost: localhost\r\nA: \xe9 \xc3\xa9\r\n\r\n"));
+  assert.match(await printed(), /^A: \\xe9 é$/m);
+});
+
 Deno.test("a changed Host is shown where it stands, in each request of a connection", async () => {
   const { observer, printed } = printing(false);
   const pairing = new Pairing((event) => observer.exchange?.(1, event));
