@@ -35,46 +35,31 @@ const STEP_ROWS = 500;
 /** What separates two keys in an answer, and occurs nowhere else in it. */
 const BETWEEN_KEYS = '"},{"';
 
-interface WaitingRead extends PromiseWithResolvers<Row | undefined> {
-  readonly name: string;
-}
-
-/** Returns a function that reads the row of a name, in one transaction with others that wait. */
-export function batchedReads(cluster: EtcdCluster): (name: string) => Promise<Row | undefined> {
+/** Returns what reads the rows of names, in one transaction all that wait. */
+export function batchedReads(cluster: EtcdCluster): Batches<string, Row | undefined> {
   const { keys } = cluster;
   /** The size of the longest row read recently, in base64. */
   let longest = 1;
 
-  function nextBatch(waiting: WaitingRead[]): readonly WaitingRead[] {
-    return waiting.splice(0, Math.min(MAX_READS, Math.max(1, Math.floor(MAX_READ_BYTES / longest))));
+  async function read(names: readonly string[]): Promise<(Row | undefined)[]> {
+    const ranges = names.map((name) => etcd.range(keys.row(name)));
+    const { responses } = await cluster.transact(etcd.transaction([], [etcd.range(keys.meta), ...ranges]));
+    const [meta, ...rows] = responses!.map(({ response_range }) => response_range!.kvs?.[0]);
+    // Without meta there are no rows either: the cluster has lost its data.
+    const base = meta === undefined ? 0 : numberOf(meta.value!);
+    longest = Math.max(1, Math.floor(longest / 2), ...rows.map((row) => row?.value?.length ?? 0));
+    return rows.map((row, i) => {
+      if (row === undefined) return undefined;
+      const content = rowContent(names[i], etcd.decode(row.value));
+      return { name: names[i], content, version: base + Number(row.mod_revision) };
+    });
   }
 
-  async function read(reads: readonly WaitingRead[]): Promise<void> {
-    try {
-      const ranges = reads.map(({ name }) => etcd.range(keys.row(name)));
-      const { responses } = await cluster.transact(etcd.transaction([], [etcd.range(keys.meta), ...ranges]));
-      const meta = responses![0].response_range!.kvs?.[0];
-      // Without meta there are no rows either: the cluster has lost its data.
-      const base = meta === undefined ? 0 : numberOf(meta.value!);
-      longest = Math.max(1, Math.floor(longest / 2));
-      reads.forEach(({ name, resolve }, i) => {
-        const found = responses![i + 1].response_range!.kvs?.[0];
-        const { value, mod_revision } = found ?? {};
-        longest = Math.max(longest, value?.length ?? 0);
-        resolve(found && { name, content: rowContent(name, etcd.decode(value)), version: base + Number(mod_revision) });
-      });
-    } catch (error) {
-      const failure = clusterError(error);
-      for (const { reject } of reads) reject(failure);
-    }
-  }
-
-  const batches = new Batches("reads wait for the table's cluster", nextBatch, read);
-  return (name) => {
-    const waiting = { name, ...Promise.withResolvers<Row | undefined>() };
-    batches.add(waiting);
-    return waiting.promise;
-  };
+  return new Batches(
+    "reads wait for the table's cluster",
+    (waiting) => waiting.splice(0, Math.min(MAX_READS, Math.max(1, Math.floor(MAX_READ_BYTES / longest)))),
+    (batch) => read(batch.map(({ item }) => item)).catch(forClient),
+  );
 }
 
 export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
@@ -93,7 +78,7 @@ export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
       const total = Number(count.count ?? 0);
       return snapshotOf(cluster, { revision, total }, Number(header.revision), first.kvs ?? []);
     }
-    await cluster.reopen().catch((error) => Promise.reject(clusterError(error)));
+    await cluster.reopen().catch(forClient);
   }
 }
 
@@ -139,14 +124,14 @@ function snapshotOf(
 }
 
 /** Runs operations, of which the last one reads rows. Of a long answer, only the first rows are returned. */
-async function readRows(cluster: EtcdCluster, operations: readonly string[]): Promise<etcd.TxnAnswer> {
-  try {
-    // One attempt may take as long as all.
-    const options = { tryMs: CLUSTER_WAIT_MS, read: readPortion };
-    return await cluster.ask("/v3/kv/txn", etcd.transaction([], operations), options);
-  } catch (error) {
-    throw clusterError(error);
-  }
+function readRows(cluster: EtcdCluster, operations: readonly string[]): Promise<etcd.TxnAnswer> {
+  // One attempt may take as long as all.
+  const options = { tryMs: CLUSTER_WAIT_MS, read: readPortion };
+  return cluster.ask("/v3/kv/txn", etcd.transaction([], operations), options).catch(forClient);
+}
+
+function forClient(error: unknown): never {
+  throw clusterError(error);
 }
 
 async function readPortion(response: Response): Promise<etcd.TxnAnswer> {

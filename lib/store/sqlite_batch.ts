@@ -48,7 +48,6 @@ export class BatchRunner {
   #isCorrecting = false;
   #othersWrote = false;
 
-  /** Corrects the table's state, too, if it does not fit its rows. */
   constructor(private readonly database: DatabaseSync, private readonly room?: Room) {
     this.#leastVersion = leastVersion(database);
     const prepare = (sql: string) => database.prepare(sql);
@@ -64,7 +63,6 @@ export class BatchRunner {
       insert: prepare("INSERT INTO rows (name, json, version) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING"),
       remove: prepare(`DELETE FROM rows WHERE name = ? AND ${isExpected}`),
     };
-    this.run([]);
   }
 
   /** Whether another program has written to the file since this was asked last. */
