@@ -12,7 +12,7 @@ import { waitFor } from "../turns.ts";
 const BYTES_PER_MS = 1000;
 /** Pause after every node has failed once. */
 const ROUND_PAUSE_MS = 100;
-/** How long one node may take for a request before the next node is asked. */
+/** How long one node may be silent before the next node is asked. */
 const TRY_MS = 2_000;
 
 /**
@@ -50,9 +50,10 @@ export interface GatewayOptions {
 export interface AskOptions<T> {
   /** Whether to ask each node only once, regardless of the time. */
   readonly once?: boolean;
-  readonly tryMs?: number;
+  /** Whether nodes may need long to make the answer: once all were silent, one may be so for the time that is left. */
+  readonly isLong?: boolean;
   /** Reads the content of an answer with status 200; by default JSON with etcd's header. */
-  readonly read?: (response: Response) => Promise<T>;
+  readonly read?: (pieces: AsyncIterable<Uint8Array>) => Promise<T>;
   /** Called after an attempt without an answer, which may have been executed, or may be later. */
   readonly unanswered?: () => void;
 }
@@ -90,7 +91,6 @@ export class EtcdGateway {
     // A large request takes longer.
     const more = Math.floor(body.length / BYTES_PER_MS);
     const end = this.#now() + CLUSTER_WAIT_MS + more;
-    const tryMs = (options.tryMs ?? TRY_MS) + more;
     const { length: count } = this.options.nodes;
     let maybeDone = false;
     let reason = "";
@@ -102,9 +102,10 @@ export class EtcdGateway {
         throw new EtcdError("unavailable", reason, maybeDone);
       }
       const node = this.#node;
-      const ms = options.once ? tryMs : Math.min(tryMs, left);
+      const silentMs = options.isLong && failures >= count ? CLUSTER_WAIT_MS : TRY_MS + more;
+      const ms = options.once ? silentMs : Math.min(silentMs, left);
       try {
-        return await this.#try(this.options.nodes[node], path, body, ms, options);
+        return await this.#try(this.options.nodes[node], path, body, { ms, end }, options);
       } catch (error) {
         if (error instanceof TokenRefused) {
           if (++authentications > MAX_AUTHENTICATIONS) throw new EtcdError("denied", error.message, maybeDone);
@@ -116,7 +117,7 @@ export class EtcdGateway {
         // Another node would refuse it, too.
         if (fault !== "unavailable") throw new EtcdError(fault, message, maybeDone);
         // An attempt that the deadline shortened gives no reason.
-        if (reason === "" || ms === tryMs) reason = message;
+        if (reason === "" || ms === silentMs) reason = message;
       }
       // Another request may have found a node that answers.
       if (this.#node === node) this.#node = (node + 1) % count;
@@ -129,28 +130,32 @@ export class EtcdGateway {
     this.#client.close();
   }
 
+  /** Asks one node, which may be silent for so many milliseconds, before the end also between pieces of its answer. */
   async #try<T>(
     node: string,
     path: string,
     body: string,
-    tryMs: number,
-    { read = async (response) => parseAnswer(await textOf(response, CLUSTER_ANSWER_BYTES)) }: AskOptions<T>,
+    { ms, end }: { readonly ms: number; readonly end: number },
+    { read = async (pieces) => parseAnswer(await textOf(pieces, CLUSTER_ANSWER_BYTES)) }: AskOptions<T>,
   ): Promise<T> {
     let sending = false;
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(), tryMs);
-    const signal = AbortSignal.any([timeout.signal, this.#closed.signal]);
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), ms);
+    const signal = AbortSignal.any([silence.signal, this.#closed.signal]);
+    const heard = () => {
+      if (this.#now() < end) timer.refresh();
+    };
     try {
       if (this.#token === undefined && this.options.user !== undefined) await this.#authenticate(node, signal);
       sending = true;
       const token = this.#token;
       const response = await this.#send(node, path, body, signal);
-      if (response.status === 200) return await read(response);
-      throw this.#failure(node, response.status, await textOf(response, CLUSTER_ERROR_BYTES), token);
+      if (response.status === 200) return await read(piecesOf(response, heard));
+      throw this.#failure(node, response.status, await textOf(piecesOf(response), CLUSTER_ERROR_BYTES), token);
     } catch (error) {
       if (error instanceof EtcdError || error instanceof TokenRefused) throw error;
-      if (timeout.signal.aborted) {
-        throw new EtcdError("unavailable", `${node}: no answer within ${Math.ceil(tryMs)} ms`, sending);
+      if (silence.signal.aborted) {
+        throw new EtcdError("unavailable", `${node}: no answer within ${Math.ceil(ms)} ms`, sending);
       }
       const reason = reasonOf(error);
       // Without a connection nothing was sent.
@@ -191,7 +196,7 @@ export class EtcdGateway {
 
   async #getToken(node: string, signal: AbortSignal): Promise<void> {
     const response = await this.#send(node, "/v3/auth/authenticate", JSON.stringify(this.options.user), signal);
-    const text = await textOf(response, CLUSTER_ERROR_BYTES);
+    const text = await textOf(piecesOf(response), CLUSTER_ERROR_BYTES);
     if (response.status === 200) {
       this.#token = JSON.parse(text).token;
       return;
@@ -215,10 +220,17 @@ export function parseAnswer<T>(text: string): T {
   return answer;
 }
 
-async function textOf(response: Response, mostBytes: number): Promise<string> {
+async function* piecesOf({ body }: Response, heard: () => void = () => {}): AsyncGenerator<Uint8Array> {
+  for await (const piece of body ?? []) {
+    heard();
+    yield piece;
+  }
+}
+
+async function textOf(source: AsyncIterable<Uint8Array>, mostBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
-  for await (const piece of response.body ?? []) {
+  for await (const piece of source) {
     pieces.push(piece);
     bytes += piece.length;
     if (bytes > mostBytes) throw new Error(`at most ${mostBytes} octets are allowed in an answer, saw more`);

@@ -8,7 +8,6 @@
 
 import { Buffer } from "node:buffer";
 import { octetString } from "../bytes.ts";
-import { CLUSTER_WAIT_MS } from "../limits.ts";
 import { type Portion, type Row, rowContent, type Snapshot, START, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { Batches } from "./batches.ts";
@@ -125,21 +124,20 @@ function snapshotOf(
 
 /** Runs operations, of which the last one reads rows. Of a long answer, only the first rows are returned. */
 function readRows(cluster: EtcdCluster, operations: readonly string[]): Promise<etcd.TxnAnswer> {
-  // One attempt may take as long as all.
-  const options = { tryMs: CLUSTER_WAIT_MS, read: readPortion };
-  return cluster.ask("/v3/kv/txn", etcd.transaction([], operations), options).catch(forClient);
+  const body = etcd.transaction([], operations);
+  return cluster.ask("/v3/kv/txn", body, { isLong: true, read: readPortion }).catch(forClient);
 }
 
 function forClient(error: unknown): never {
   throw clusterError(error);
 }
 
-async function readPortion(response: Response): Promise<etcd.TxnAnswer> {
+async function readPortion(source: AsyncIterable<Uint8Array>): Promise<etcd.TxnAnswer> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   // Base64 and digits are ASCII.
   const text = () => octetString(Buffer.concat(pieces));
-  for await (const piece of response.body!) {
+  for await (const piece of source) {
     pieces.push(piece);
     bytes += piece.length;
     if (bytes < MAX_PORTION_ANSWER_BYTES) continue;

@@ -112,21 +112,75 @@ for (const [status, message, fault] of refusals) {
   });
 }
 
-Deno.test("a try has 2 s, and more for a large request", async () => {
-  let asked: string[] = [];
-  const { etcd } = gateway([DONE], {
+/** A gateway whose nodes are silent, but for the time of an answer's pieces: each timer ends a thousand times as soon. */
+async function withSilentNodes(
+  pieces: number,
+  body: (ask: (body: string, isLong?: boolean) => Promise<unknown>, seen: string[]) => Promise<void>,
+): Promise<void> {
+  const { setTimeout: real } = globalThis;
+  let now = 0;
+  const seen: string[] = [];
+  const { etcd } = gateway([], {
     nodes: ["http://a:1", "http://b:1"],
-    fetch: (_, { signal }) =>
-      new Promise((_, failed) => {
-        signal!.addEventListener("abort", () => failed(signal!.reason));
-        asked.push("waits");
-      }),
-    now: () => asked.length < 2 ? 0 : 20_000,
+    now: () => now,
+    wait: () => Promise.resolve(),
+    fetch: (url, { signal }) => {
+      let left = new URL(url).hostname === "b" ? pieces : 0;
+      const stopped = Promise.withResolvers<never>();
+      signal!.addEventListener("abort", () => stopped.reject(signal!.reason));
+      if (left === 0) return stopped.promise;
+      const stream = new ReadableStream({
+        pull: async (controller) => {
+          await Promise.race([stopped.promise, new Promise((resolve) => real(resolve, 1.5))]);
+          if (left > 0) controller.enqueue(new TextEncoder().encode(" "));
+          else {
+            controller.enqueue(new TextEncoder().encode('{"header":{"revision":"7"}}'));
+            controller.close();
+          }
+          left--;
+        },
+      });
+      return Promise.resolve(new Response(stream));
+    },
   });
-  await assert.rejects(etcd.ask("/v3/kv/txn", "{}", { tryMs: 0.3 }), { message: /no answer within 1 ms$/ });
-  asked = [];
-  await assert.rejects(etcd.ask("/v3/kv/txn", "x".repeat(2999), { tryMs: 1 }), { message: /no answer within 3 ms$/ });
-  etcd.close();
+  globalThis.setTimeout = ((end: () => void, ms: number) => {
+    seen.push(`${ms} ms`);
+    const timer = real(() => {
+      now += ms;
+      end();
+    }, ms / 100);
+    return timer;
+  }) as typeof setTimeout;
+  try {
+    await body((text, isLong) => etcd.ask("/v3/kv/txn", text, { isLong }), seen);
+  } finally {
+    globalThis.setTimeout = real;
+    etcd.close();
+  }
+}
+
+Deno.test("a node may be silent for 2 s, and for more with a large request; then the next one is asked", async () => {
+  await withSilentNodes(0, async (ask, seen) => {
+    await assert.rejects(ask("{}"), { message: /no answer within 2000 ms$/ });
+    assert.deepEqual(seen, Array(5).fill("2000 ms"));
+    seen.length = 0;
+    await assert.rejects(ask("x".repeat(1_999_999)), { message: /no answer within 3999 ms$/ });
+    assert.deepEqual(seen, ["3999 ms", "3999 ms", "3999 ms", "2 ms"]);
+  });
+});
+
+Deno.test("once all nodes were silent, one may take long to make a long answer", async () => {
+  await withSilentNodes(0, async (ask, seen) => {
+    await assert.rejects(ask("{}", true), { message: /no answer within 2000 ms$/ });
+    assert.deepEqual(seen, ["2000 ms", "2000 ms", "6000 ms"]);
+  });
+});
+
+Deno.test("a node that goes on answering is not silent", async () => {
+  await withSilentNodes(20, async (ask, seen) => {
+    assert.deepEqual(await ask("{}", true), { header: { revision: "7" } });
+    assert.deepEqual(seen, ["2000 ms", "2000 ms"]);
+  });
 });
 
 Deno.test("closing gives up what is under way", async () => {
