@@ -18,7 +18,8 @@ import {
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import type { Batches } from "./batches.ts";
-import { type ClusterOptions, EtcdCluster } from "./etcd_cluster.ts";
+import { EtcdCluster } from "./etcd_cluster.ts";
+import type { GatewayOptions } from "./etcd_gateway.ts";
 import { encode, fewerRows, TableKeys } from "./etcd_messages.ts";
 import { batchedReads, takeSnapshot } from "./etcd_reads.ts";
 import { EtcdWriter, removeOldMarkers } from "./etcd_writer.ts";
@@ -30,9 +31,11 @@ const MAX_INSERTED_BYTES = 32 * 1024 * 1024;
 /** Rows that are encoded before other clients have their turn. */
 const STEP_ROWS = 500;
 
-export interface EtcdStoreOptions extends ClusterOptions {
+export interface EtcdStoreOptions extends GatewayOptions {
   /** The prefix of the table's keys, to which a `/` is added; by default none. */
   readonly prefix?: string;
+  /** Receives a line for the operator when the cluster stops answering, and when it answers again. */
+  readonly note?: (line: string) => void;
 }
 
 export class EtcdStore implements Store {
@@ -45,7 +48,8 @@ export class EtcdStore implements Store {
 
   /** Creates the store. The cluster need not answer yet. */
   constructor(options: EtcdStoreOptions) {
-    this.#cluster = new EtcdCluster(new TableKeys(options.prefix === undefined ? "" : `${options.prefix}/`), options);
+    const { prefix, note = () => {} } = options;
+    this.#cluster = new EtcdCluster(new TableKeys(prefix === undefined ? "" : `${prefix}/`), options, note);
     this.#reads = batchedReads(this.#cluster);
     this.#writer = new EtcdWriter(this.#cluster);
     // What fails is done when the next server starts.

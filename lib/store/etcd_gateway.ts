@@ -10,6 +10,8 @@ import { waitFor } from "../turns.ts";
 
 /** Bytes of a request that extend each timeout by one millisecond. */
 const BYTES_PER_MS = 1000;
+/** How often a cluster that does not answer is asked whether it is there again. */
+const PROBE_MS = 500;
 /** Pause after every node has failed once. */
 const ROUND_PAUSE_MS = 100;
 /** How long one node may be silent before the next node is asked. */
@@ -67,7 +69,6 @@ const MAX_AUTHENTICATIONS = 3;
 export class EtcdGateway {
   readonly #fetch: Fetch;
   readonly #now: () => number;
-  readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #client: Deno.HttpClient;
   readonly #closed = new AbortController();
   /** The node that answered last. */
@@ -78,12 +79,11 @@ export class EtcdGateway {
 
   /** Creates a client. It connects with the first request. */
   constructor(private readonly options: GatewayOptions) {
-    const { caCerts = [], identity, now = () => performance.now(), wait = waitFor } = options;
+    const { caCerts = [], identity, now = () => performance.now() } = options;
     this.#client = Deno.createHttpClient({ caCerts: [...caCerts], ...identity });
     const client = this.#client;
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, { ...init, client } as RequestInit));
     this.#now = now;
-    this.#wait = wait;
   }
 
   /** Sends a request with JSON to one node after another until one answers, or throws an {@linkcode EtcdError}. */
@@ -96,7 +96,7 @@ export class EtcdGateway {
     let reason = "";
     let authentications = 0;
     for (let failures = 0;;) {
-      if (this.#closed.signal.aborted) throw new EtcdError("closed", "The store is closed", maybeDone);
+      if (this.isClosed) throw new EtcdError("closed", "The store is closed", maybeDone);
       const left = end - this.#now();
       if (failures > 0 && (options.once ? failures === count : left <= 0)) {
         throw new EtcdError("unavailable", reason, maybeDone);
@@ -121,8 +121,16 @@ export class EtcdGateway {
       }
       // Another request may have found a node that answers.
       if (this.#node === node) this.#node = (node + 1) % count;
-      if (++failures % count === 0 && !options.once) await this.#wait(ROUND_PAUSE_MS, this.#closed.signal);
+      if (++failures % count === 0 && !options.once) await this.pause(ROUND_PAUSE_MS);
     }
+  }
+
+  get isClosed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
+  pause(ms: number = PROBE_MS): Promise<void> {
+    return (this.options.wait ?? waitFor)(ms, this.#closed.signal);
   }
 
   close(): void {

@@ -7,7 +7,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
-import { inTransaction, leastVersion, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
+import { leastVersion, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import type { Room } from "./sqlite_reserve.ts";
 import type { NewRow, StoreFault } from "../store.ts";
 
@@ -101,20 +101,19 @@ export class BatchRunner {
   }
 
   #inOne(writes: readonly Write[]): WriteResult[] {
-    const results = inTransaction(this.database, () => {
+    try {
       this.#begin();
       const results = writes.map((write) => this.#write(write));
-      if (writes.length > 0 || this.#isCorrecting) this.#saveState();
+      this.#commit(writes.length > 0);
       return results;
-    });
-    this.#committed();
-    return results;
+    } finally {
+      this.#rollBack();
+    }
   }
 
   /** Begins an insertion of rows that come part by part, in a transaction of its own. */
   begin(expected?: number): void {
     this.#step(() => {
-      this.database.exec("BEGIN IMMEDIATE");
       this.#begin();
       this.#insertion = expected !== undefined && expected !== this.#state.revision ? undefined : [];
     });
@@ -131,12 +130,9 @@ export class BatchRunner {
   /** Ends an insertion: commits it if all its names were free and it shall be, and returns its result. */
   end(commit: boolean): WriteResult {
     this.#step(() => {
-      if (!commit || !Array.isArray(this.#insertion) || this.#insertion.length > 0) return;
-      this.#saveState();
-      this.database.exec("COMMIT");
-      this.#committed();
+      if (commit && Array.isArray(this.#insertion) && this.#insertion.length === 0) this.#commit(true);
     });
-    if (this.database.isTransaction) this.database.exec("ROLLBACK");
+    this.#rollBack();
     this.room?.settle();
     return this.#insertion;
   }
@@ -150,6 +146,7 @@ export class BatchRunner {
   }
 
   #begin(): void {
+    this.database.exec("BEGIN IMMEDIATE");
     const wasFull = this.room?.begin();
     this.#state = this.#sql.readState.get() as unknown as TableState;
     // After a full disk, SQLite may take the own failure for another's write.
@@ -176,15 +173,20 @@ export class BatchRunner {
     this.#leastVersion = this.#state.revision;
   }
 
-  #saveState(): void {
-    this.#sql.writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
-    this.room?.claim();
-  }
-
-  /** What the transaction corrected need not be corrected again. */
-  #committed(): void {
+  #commit(isWritten: boolean): void {
+    if (isWritten || this.#isCorrecting) {
+      this.#sql.writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
+      this.room?.claim();
+    }
+    this.database.exec("COMMIT");
+    // What the transaction corrected need not be corrected again.
     this.#seen = this.#current;
     this.#othersWrote ||= this.#isCorrecting;
+  }
+
+  /** Some errors, such as a full disk, have already ended the transaction. */
+  #rollBack(): void {
+    if (this.database.isTransaction) this.database.exec("ROLLBACK");
   }
 
   #write(write: Write): WriteResult {
