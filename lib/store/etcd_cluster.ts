@@ -84,7 +84,7 @@ export class EtcdCluster extends EtcdGateway {
       } catch (thrown) {
         if (this.isClosed) return;
         // An answer that parses like one of etcd may lack its parts.
-        const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD, false);
+        const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD);
         this.#setDown(error);
         if (error.fault === "denied") pauseMs = DENIED_PROBE_MS;
       } finally {
@@ -116,17 +116,17 @@ export function numberOf(base: string): number {
   const text = etcd.decode(base);
   const number = Number(text);
   if (Number.isSafeInteger(number) && number > 0 && String(number) === text) return number;
-  throw new EtcdError("unavailable", `the key meta holds ${JSON.stringify(text)}: expected a number`, false);
+  throw new EtcdError("unavailable", `the key meta holds ${JSON.stringify(text)}: expected a number`);
 }
 
 /** Converts an error of etcd for clients, without the cluster's address; `unknown` if a write may have been done. */
 export function clusterError(error: unknown, unknown = false, rows = 1): Error {
+  if (unknown) {
+    const reason = error instanceof EtcdError ? reasonOf(error) : REASONS.unavailable;
+    return unavailable(`${reason}: the outcome of this write is unknown, it may have been done or not`);
+  }
   if (!(error instanceof EtcdError)) return error as Error;
   const { fault } = error;
-  if (unknown) {
-    const outcome = "the outcome of this write is unknown, it may have been done or not";
-    return unavailable(`${reasonOf(error)}: ${outcome}`);
-  }
   if (fault === "too-large") return new StoreError(fault, reasonOf(error, rows), { maxRows: etcd.fewerRows(rows) });
   return new StoreError(fault === "full" ? fault : "unavailable", reasonOf(error));
 }

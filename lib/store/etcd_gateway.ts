@@ -1,7 +1,7 @@
 /**
  * Sends requests to an etcd cluster through its HTTP/JSON gateway, to one node after another until one answers.
  *
- * A request without an answer may still be executed, now or later. Writers have to know, so each error says so.
+ * A request without an answer may still be executed, now or later. Writers have to know, so they are told.
  */
 
 import { Buffer } from "node:buffer";
@@ -27,8 +27,8 @@ export type EtcdFault = "unavailable" | "denied" | "forbidden" | "full" | "too-l
 export class EtcdError extends Error {
   override name = "EtcdError";
 
-  /** @param maybeDone Whether the request may have been executed, or may be later. */
-  constructor(readonly fault: EtcdFault, message: string, readonly maybeDone: boolean) {
+  /** @param maybeDone Whether the request may have been executed by this attempt, or may be later. */
+  constructor(readonly fault: EtcdFault, message: string, readonly maybeDone: boolean = false) {
     super(message);
   }
 }
@@ -92,14 +92,13 @@ export class EtcdGateway {
     const more = Math.floor(body.length / BYTES_PER_MS);
     const end = this.#now() + CLUSTER_WAIT_MS + more;
     const { length: count } = this.options.nodes;
-    let maybeDone = false;
     let reason = "";
     let authentications = 0;
     for (let failures = 0;;) {
-      if (this.isClosed) throw new EtcdError("closed", "The store is closed", maybeDone);
+      if (this.isClosed) throw new EtcdError("closed", "The store is closed");
       const left = end - this.#now();
       if (failures > 0 && (options.once ? failures === count : left <= 0)) {
-        throw new EtcdError("unavailable", reason, maybeDone);
+        throw new EtcdError("unavailable", reason);
       }
       const node = this.#node;
       const silentMs = options.isLong && failures >= count ? CLUSTER_WAIT_MS : TRY_MS + more;
@@ -108,14 +107,13 @@ export class EtcdGateway {
         return await this.#try(this.options.nodes[node], path, body, { ms, end }, options);
       } catch (error) {
         if (error instanceof TokenRefused) {
-          if (++authentications > MAX_AUTHENTICATIONS) throw new EtcdError("denied", error.message, maybeDone);
+          if (++authentications > MAX_AUTHENTICATIONS) throw new EtcdError("denied", error.message);
           continue;
         }
-        const { fault, message, maybeDone: mayHaveDone } = error as EtcdError;
-        if (mayHaveDone) options.unanswered?.();
-        maybeDone ||= mayHaveDone;
+        const { fault, message, maybeDone } = error as EtcdError;
+        if (maybeDone) options.unanswered?.();
         // Another node would refuse it, too.
-        if (fault !== "unavailable") throw new EtcdError(fault, message, maybeDone);
+        if (fault !== "unavailable") throw error;
         // An attempt that the deadline shortened gives no reason.
         if (reason === "" || ms === silentMs) reason = message;
       }
@@ -184,7 +182,7 @@ export class EtcdGateway {
     const { code, message } = errorIn(text);
     if (status === 401 || /user name is empty|revision of auth store is old/.test(message)) {
       if (this.options.user === undefined) {
-        return new EtcdError("denied", `${node}: etcd requires a user (--etcd-user-file)`, false);
+        return new EtcdError("denied", `${node}: etcd requires a user (--etcd-user-file)`);
       }
       // Another request may have got a new token already.
       if (this.#token === token) this.#token = undefined;
@@ -211,7 +209,7 @@ export class EtcdGateway {
     }
     const { message } = errorIn(text);
     if (/invalid user ID or password/.test(message)) {
-      throw new EtcdError("denied", `${node}: etcd refuses the user or the password`, false);
+      throw new EtcdError("denied", `${node}: etcd refuses the user or the password`);
     }
     if (!/authentication is not enabled/.test(message)) throw new Error(`${response.status} ${message}`);
     this.#token = "";

@@ -46,6 +46,8 @@ export class EtcdWriter {
   /** The revision of the marker's last write, as far as known; 0 before the first one. */
   #revision = 0;
   #maxWrites = etcd.MAX_WRITES;
+  /** Whether the rows that are being written may have been written, or may be later. */
+  #maybeDone = false;
 
   /** Creates a writer. Its marker is written with its first rows. */
   constructor(private readonly cluster: EtcdCluster) {
@@ -108,12 +110,13 @@ export class EtcdWriter {
 
   async #do(batch: readonly WaitingWrite[]): Promise<readonly Result[] | undefined> {
     const [{ item: first }] = batch;
+    this.#maybeDone = false;
     try {
       await this.cluster.starting;
       if (first.kind === "insert") return [await this.#insert(first)];
       return await this.#writeRows(batch.map(({ item }) => item as etcd.RowWrite));
     } catch (error) {
-      const unknown = error instanceof EtcdError && error.maybeDone;
+      const unknown = this.#maybeDone;
       if (error instanceof EtcdError && error.fault === "too-large" && !unknown && batch.length > 1) {
         this.#maxWrites = Math.ceil(batch.length / 2);
         return undefined;
@@ -131,22 +134,22 @@ export class EtcdWriter {
     if (sent.kind === "answered") {
       return writes.map((write, i) => ({ ...etcd.outcomeOf(write, sent.answers[i + 1]), version }));
     }
-    const before = await withFate(true, () => this.#readRows(writes.map(({ key }) => key), sent.revision - 1));
+    const before = await this.#readRows(writes.map(({ key }) => key), sent.revision - 1);
     return writes.map((write, i) => ({ ...etcd.outcomeAfter(write, before[i], sent.base), version }));
   }
 
   async #insert(write: etcd.Insertion): Promise<readonly number[] | undefined> {
     // With a marker, the transaction has room for one more row. But writing one changes the table's revision.
-    if (this.#revision === 0 && write.expected === undefined) await withFate(false, () => this.#fence());
+    if (this.#revision === 0 && write.expected === undefined) await this.#fence();
     const sent = await this.#send((context) => etcd.insertionRequest(write, context), () => true);
     if (sent.kind !== "refused") return [];
     if (write.expected !== undefined) {
       const marker = etcd.latestMarker(this.cluster.keys, sent.revision);
-      const { responses } = await withFate(false, () => this.cluster.transact(etcd.transaction([], [marker])));
+      const { responses } = await this.cluster.transact(etcd.transaction([], [marker]));
       const latest = Number(responses![0].response_range!.kvs?.[0].mod_revision ?? 0);
       if (sent.base + latest > write.expected) return undefined;
     }
-    const rows = await withFate(false, () => this.#readRows(write.keys, sent.revision));
+    const rows = await this.#readRows(write.keys, sent.revision);
     return write.keys.map((_, i) => i).filter((i) => rows[i] !== undefined);
   }
 
@@ -169,12 +172,11 @@ export class EtcdWriter {
   ): Promise<Sent> {
     for (let losses = 0;; losses++) {
       const context = this.#nextContext();
-      const { base } = context;
-      let repeated = false;
-      const answer = await this.cluster.transact(request(context), () => repeated = true);
+      const answer = await this.cluster.transact(request(context), () => this.#maybeDone = true);
       const revision = Number(answer.header.revision);
       const answers = answer.responses!;
-      const result: Sent = { kind: answer.succeeded ? "answered" : "refused", answers, revision, base };
+      const kind = answer.succeeded ? "answered" : "refused";
+      const result: Sent = { kind, answers, revision, base: context.base };
       if (answer.succeeded && isMarked(answers[0])) {
         this.#revision = revision;
         return result;
@@ -182,10 +184,13 @@ export class EtcdWriter {
       let fate: Fate = "not-done";
       if (!answer.succeeded && !etcd.guardsHold(answers, context)) fate = this.#fateIn(answer);
       // Nothing was written. But an attempt without an answer may still arrive.
-      else if (repeated) fate = await withFate(true, () => this.#fence());
-      if (fate === "not-done") return result;
+      else if (this.#maybeDone) fate = await this.#fence();
       if (fate === "done") return { ...result, kind: "repeated", revision: this.#revision };
-      if (repeated || losses === MAX_LOSSES) throw new EtcdError("unavailable", "the data was replaced", repeated);
+      if (fate === "not-done") {
+        this.#maybeDone = false;
+        return result;
+      }
+      if (this.#maybeDone || losses === MAX_LOSSES) throw new EtcdError("unavailable", "the data was replaced");
       await this.cluster.reopen();
     }
   }
@@ -229,16 +234,6 @@ export class EtcdWriter {
     const { base, keys } = this.cluster;
     const value = etcd.encode(`${++this.#number} ${Date.now()}`);
     return { keys, marker: this.#marker, revision: this.#revision, value, base };
-  }
-}
-
-/** Runs a request beside a write that may have been executed, or was not. If it fails, its error says so. */
-async function withFate<T>(maybeDone: boolean, ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (error instanceof EtcdError) throw new EtcdError(error.fault, error.message, maybeDone);
-    throw maybeDone ? new EtcdError("unavailable", (error as Error).message, true) : error;
   }
 }
 

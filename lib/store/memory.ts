@@ -100,8 +100,7 @@ export class MemoryStore implements Store {
   }
 
   snapshot(ended?: () => void): Snapshot {
-    const segments = [...this.#segments.values()];
-    return this.#snapshots.snapshot({ segments, total: this.#size, revision: this.#revision }, ended);
+    return this.#snapshots.snapshot([...this.#segments.values()], this.#size, this.#revision, ended);
   }
 
   /** Counts what only snapshots hold as shared: where memory is short, the slowest end, and the operator is told. */
@@ -214,12 +213,10 @@ export class MemoryStore implements Store {
   /** Merges a segment that has few rows with a neighbour. Its cost is amortized over the removals before it. */
   #mergeSparse(segment: Segment): void {
     if (segment.live === 0) return this.#retire(segment, undefined);
-    let before: Segment | undefined;
-    for (const each of this.#segments.values()) {
-      const arePair = before !== undefined && (each === segment || before === segment);
-      if (arePair && before!.live + each.live <= MERGED_ROWS) return this.#merge(before!, each);
-      if (before === segment) return;
-      before = each;
+    const segments = [...this.#segments.values()];
+    const at = segments.indexOf(segment);
+    for (const [first, second] of [segments.slice(Math.max(0, at - 1), at + 1), segments.slice(at, at + 2)]) {
+      if (second !== undefined && first.live + second.live <= MERGED_ROWS) return this.#merge(first, second);
     }
   }
 

@@ -52,7 +52,7 @@ Deno.test("after every node has failed there is a pause, and in the end an error
   const { etcd, seen, now } = gateway([REFUSED]);
   await assert.rejects(
     etcd.ask("/v3/kv/txn", "{}"),
-    new EtcdError("unavailable", "http://c:1: Connection refused", false),
+    new EtcdError("unavailable", "http://c:1: Connection refused"),
   );
   assert.deepEqual(seen.slice(0, 5), ["a", "b", "c", "100 ms", "a"]);
   assert.equal(now(), 10_000);
@@ -61,7 +61,7 @@ Deno.test("after every node has failed there is a pause, and in the end an error
 
 Deno.test("each node is asked once where that is asked for", async () => {
   const { etcd, seen } = gateway([REFUSED]);
-  await assert.rejects(etcd.ask("/v3/kv/txn", "{}", { once: true }), { fault: "unavailable", maybeDone: false });
+  await assert.rejects(etcd.ask("/v3/kv/txn", "{}", { once: true }), { fault: "unavailable" });
   assert.deepEqual(seen, ["a", "b", "c"]);
   etcd.close();
 });
@@ -82,7 +82,7 @@ for (const [name, answer, maybeDone] of tries) {
     const { etcd } = gateway([answer]);
     let unanswered = 0;
     const asked = etcd.ask("/v3/kv/txn", "{}", { unanswered: () => unanswered++ });
-    await assert.rejects(asked, { name: "EtcdError", fault: "unavailable", maybeDone });
+    await assert.rejects(asked, { name: "EtcdError", fault: "unavailable" });
     assert.equal(unanswered > 0, maybeDone);
     etcd.close();
   });
@@ -103,10 +103,14 @@ const refusals: [status: number, message: string, fault: string][] = [
 for (const [status, message, fault] of refusals) {
   Deno.test(`${status} ${message}: no other node is asked`, async () => {
     const { etcd, seen } = gateway([refusal(status, message)]);
-    await assert.rejects(etcd.ask("/v3/kv/txn", "{}"), { fault, maybeDone: false });
+    let unanswered = 0;
+    const options = { unanswered: () => unanswered++ };
+    await assert.rejects(etcd.ask("/v3/kv/txn", "{}", options), { fault });
+    assert.equal(unanswered, 0);
     assert.equal(seen.length, 1);
     const after = gateway([RESET, refusal(status, message)]);
-    await assert.rejects(after.etcd.ask("/v3/kv/txn", "{}"), { fault, maybeDone: true });
+    await assert.rejects(after.etcd.ask("/v3/kv/txn", "{}", options), { fault });
+    assert.equal(unanswered, 1);
     etcd.close();
     after.etcd.close();
   });
@@ -188,10 +192,14 @@ Deno.test("closing gives up what is under way", async () => {
     fetch: (_, { signal }) =>
       new Promise((_, failed) => signal!.addEventListener("abort", () => failed(signal!.reason))),
   });
-  const asked = etcd.ask("/v3/kv/txn", "{}");
+  let unanswered = 0;
+  const options = { unanswered: () => unanswered++ };
+  const asked = etcd.ask("/v3/kv/txn", "{}", options);
   etcd.close();
-  await assert.rejects(asked, { fault: "closed", maybeDone: true });
-  await assert.rejects(etcd.ask("/v3/kv/txn", "{}"), { fault: "closed", maybeDone: false });
+  await assert.rejects(asked, { fault: "closed" });
+  assert.equal(unanswered, 1);
+  await assert.rejects(etcd.ask("/v3/kv/txn", "{}", options), { fault: "closed" });
+  assert.equal(unanswered, 1);
 });
 
 Deno.test("all who need a token wait for the same one, and get another when it is refused", async () => {
@@ -268,7 +276,7 @@ for (const [status, most] of endless) {
     });
     await assert.rejects(
       etcd.ask("/v3/kv/range", "{}", { once: true }),
-      new EtcdError("unavailable", `http://a:1: at most ${most} octets are allowed in an answer, saw more`, true),
+      new EtcdError("unavailable", `http://a:1: at most ${most} octets are allowed in an answer, saw more`),
     );
     assert(cancelled);
     assert(pieces <= most / piece.length + 3, `${pieces} pieces`);
