@@ -63,38 +63,23 @@ export function batchedReads(cluster: EtcdCluster): Batches<string, Row | undefi
 
 export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   const { keys, keys: { rows: [start, range_end] } } = cluster;
-  const operations = [
+  const { header, responses } = await readRows(cluster, [
     etcd.range(keys.meta),
     etcd.latestMarker(keys),
     etcd.range(start, { range_end, count_only: true }),
     etcd.range(start, { range_end, limit: FIRST_PORTION_ROWS }),
-  ];
-  for (;;) {
-    const { header, responses } = await readRows(cluster, operations);
-    const [meta, marker, count, first] = responses!.map(({ response_range }) => response_range!);
-    if (meta.kvs !== undefined) {
-      const revision = numberOf(meta.kvs[0].value!) + Number(marker.kvs?.[0].mod_revision ?? 0);
-      const total = Number(count.count ?? 0);
-      return snapshotOf(cluster, { revision, total }, Number(header.revision), first.kvs ?? []);
-    }
+  ]);
+  const [meta, marker, count, first] = responses!.map(({ response_range }) => response_range!);
+  if (meta.kvs === undefined) {
     await cluster.reopen().catch(forClient);
+    return await takeSnapshot(cluster);
   }
-}
-
-/** Returns the table `at` this revision of the cluster, of whose rows the first were read. */
-function snapshotOf(
-  cluster: EtcdCluster,
-  { revision, total }: Pick<Snapshot, "revision" | "total">,
-  at: number,
-  first: readonly etcd.KeyValue[],
-): Snapshot {
-  const { keys, keys: { rows: [, range_end] } } = cluster;
-  /** What reads the portions after those that were read, by the number of rows before them. */
-  const nextPortions = new Map<number, string>();
+  const total = Number(count.count ?? 0);
+  /** The keys of portions, each found from the one before, by the number of rows before them. */
+  const portions = new Map([[START, () => Promise.resolve(first.kvs ?? [])]]);
 
   async function json(cursor: number): Promise<Portion<string>> {
-    const read = async () => (await readRows(cluster, [nextPortions.get(cursor)!])).responses![0].response_range!.kvs;
-    const kvs = cursor === START ? first : await read() ?? [];
+    const kvs = await portions.get(cursor)!();
     const members: string[] = [];
     let size = 0;
     for (const { key, value } of kvs) {
@@ -112,14 +97,21 @@ function snapshotOf(
       // As many rows as fit if they are of the same size.
       const fitting = Math.max(1, Math.floor(PORTION_CHARACTERS / (size / members.length)));
       const limit = Math.min(fitting, PORTION_GROWTH * kvs.length, MAX_PORTION_ROWS);
-      nextPortions.set(next, etcd.range(keys.after(kvs[members.length - 1].key), { range_end, limit, revision: at }));
+      const options = { range_end, limit, revision: Number(header.revision) };
+      const rows = etcd.range(keys.after(kvs[members.length - 1].key), options);
+      portions.set(next, async () => (await readRows(cluster, [rows])).responses![0].response_range!.kvs ?? []);
     }
-    const start = cursor === START ? "{" : ",";
-    return { content: `${start}${members.join(",")}${next === undefined ? "}" : ""}`, next };
+    const before = cursor === START ? "{" : ",";
+    return { content: `${before}${members.join(",")}${next === undefined ? "}" : ""}`, next };
   }
 
-  // A portion is found only from the one before.
-  return { revision, total, json, seek: () => ({ cursor: START, row: 0 }), close: () => {} };
+  return {
+    revision: numberOf(meta.kvs[0].value!) + Number(marker.kvs?.[0].mod_revision ?? 0),
+    total,
+    json,
+    seek: () => ({ cursor: START, row: 0 }),
+    close: () => {},
+  };
 }
 
 /** Runs operations, of which the last one reads rows. Of a long answer, only the first rows are returned. */

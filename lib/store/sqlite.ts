@@ -309,7 +309,7 @@ export class SqliteStore implements Store {
 
   /** Heeds what the thread found beside the results. */
   #heed(reply: BatchReply): BatchReply {
-    const { results, lost, othersWrote, diskIsFull, logIsFull } = reply;
+    const { results, lost, leastVersion, diskIsFull, logIsFull } = reply;
     this.#endReads();
     if (lost !== undefined) {
       this.note(`${lost} while it was open: no more is written; put it back, or restart the server`);
@@ -318,8 +318,8 @@ export class SqliteStore implements Store {
       this.#writer!.terminate(error);
       throw error;
     }
-    if (othersWrote) {
-      this.#leastVersion = leastVersion(this.#reader);
+    if (leastVersion > this.#leastVersion) {
+      this.#leastVersion = leastVersion;
       const line = "another program has written to it, but may only read it: every row counts as changed";
       this.note(`${this.file}: ${line}`);
     }

@@ -19,7 +19,8 @@ export interface BatchReply {
   readonly results: readonly WriteResult[];
   /** Why the file is no longer the one at its path: what was written is lost, and so is what follows. */
   readonly lost: string | undefined;
-  readonly othersWrote: boolean;
+  /** The least version of all rows, which rises when another program's write is noticed. */
+  readonly leastVersion: number;
   readonly diskIsFull: boolean;
   /** Whether the log is too long and cannot be truncated now. */
   readonly logIsFull: boolean;
@@ -72,7 +73,7 @@ function writing(database: DatabaseSync, file: string) {
   const reply = (results: readonly WriteResult[]): BatchReply => ({
     results,
     lost: change(),
-    othersWrote: runner.noticedOthers(),
+    leastVersion: runner.leastVersion,
     diskIsFull: room.isLow,
     logIsFull: sizeOf(`${file}-wal`) > (room.isLow ? 0 : MAX_LOG_BYTES) && !clearLog(database),
   });
