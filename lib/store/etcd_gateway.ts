@@ -60,6 +60,9 @@ export interface AskOptions<T> {
   readonly unanswered?: () => void;
 }
 
+/** A node gave no answer in time. */
+class Silence extends EtcdError {}
+
 /** A node does not know the token, which another one may have given. */
 class TokenRefused extends Error {}
 
@@ -94,6 +97,7 @@ export class EtcdGateway {
     const { length: count } = this.options.nodes;
     let reason = "";
     let authentications = 0;
+    let silences = 0;
     for (let failures = 0;;) {
       if (this.isClosed) throw new EtcdError("closed", "The store is closed");
       const left = end - this.#now();
@@ -101,7 +105,7 @@ export class EtcdGateway {
         throw new EtcdError("unavailable", reason);
       }
       const node = this.#node;
-      const silentMs = options.isLong && failures >= count ? CLUSTER_WAIT_MS : TRY_MS + more;
+      const silentMs = options.isLong && silences >= count ? CLUSTER_WAIT_MS : TRY_MS + more;
       const ms = options.once ? silentMs : Math.min(silentMs, left);
       try {
         return await this.#try(this.options.nodes[node], path, body, { ms, end }, options);
@@ -111,6 +115,7 @@ export class EtcdGateway {
           continue;
         }
         const { fault, message, maybeDone } = error as EtcdError;
+        silences = error instanceof Silence ? silences + 1 : 0;
         if (maybeDone) options.unanswered?.();
         // Another node would refuse it, too.
         if (fault !== "unavailable") throw error;
@@ -161,7 +166,7 @@ export class EtcdGateway {
     } catch (error) {
       if (error instanceof EtcdError || error instanceof TokenRefused) throw error;
       if (silence.signal.aborted) {
-        throw new EtcdError("unavailable", `${node}: no answer within ${Math.ceil(ms)} ms`, sending);
+        throw new Silence("unavailable", `${node}: no answer within ${Math.ceil(ms)} ms`, sending);
       }
       const reason = reasonOf(error);
       // Without a connection nothing was sent.

@@ -116,9 +116,9 @@ for (const [status, message, fault] of refusals) {
   });
 }
 
-/** A gateway whose nodes are silent, but for the time of an answer's pieces: each timer ends a thousand times as soon. */
+/** A gateway whose nodes are silent, but the second one may refuse, or send pieces of an answer; timers end after a hundredth of their time. */
 async function withSilentNodes(
-  pieces: number,
+  second: number | "refuses",
   body: (ask: (body: string, isLong?: boolean) => Promise<unknown>, seen: string[]) => Promise<void>,
 ): Promise<void> {
   const { setTimeout: real } = globalThis;
@@ -129,7 +129,9 @@ async function withSilentNodes(
     now: () => now,
     wait: () => Promise.resolve(),
     fetch: (url, { signal }) => {
-      let left = new URL(url).hostname === "b" ? pieces : 0;
+      const does = new URL(url).hostname === "b" ? second : 0;
+      if (does === "refuses") return Promise.resolve(refusal(503, "etcdserver: no leader", 14));
+      let left = does;
       const stopped = Promise.withResolvers<never>();
       signal!.addEventListener("abort", () => stopped.reject(signal!.reason));
       if (left === 0) return stopped.promise;
@@ -177,6 +179,11 @@ Deno.test("once all nodes were silent, one may take long to make a long answer",
   await withSilentNodes(0, async (ask, seen) => {
     await assert.rejects(ask("{}", true), { message: /no answer within 2000 ms$/ });
     assert.deepEqual(seen, ["2000 ms", "2000 ms", "6000 ms"]);
+  });
+  // Where another one says that it cannot, it may soon, and the silent one must not keep the request from it.
+  await withSilentNodes("refuses", async (ask, seen) => {
+    await assert.rejects(ask("{}", true), { message: /no answer within 2000 ms$/ });
+    assert.deepEqual([...new Set(seen)], ["2000 ms"]);
   });
 });
 
