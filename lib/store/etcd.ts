@@ -17,7 +17,7 @@ import {
   type Written,
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import type { Batches } from "./batches.ts";
+import { Batches } from "./batches.ts";
 import { EtcdCluster } from "./etcd_cluster.ts";
 import type { GatewayOptions } from "./etcd_gateway.ts";
 import { encode, fewerRows, TableKeys } from "./etcd_messages.ts";
@@ -42,15 +42,19 @@ export class EtcdStore implements Store {
   readonly #cluster: EtcdCluster;
   readonly #reads: Batches<string, Row | undefined>;
   readonly #writer: EtcdWriter;
-  /** Resolves once no snapshot is being taken. */
-  #snapshot: Promise<void> = Promise.resolve();
-  #nextSnapshot: Promise<Snapshot> | undefined;
+  /** Calls that wait for the snapshot being taken share the next. */
+  readonly #snapshots: Batches<void, Snapshot>;
 
   /** Creates the store. The cluster need not answer yet. */
   constructor(options: EtcdStoreOptions) {
     const { prefix, note = () => {} } = options;
     this.#cluster = new EtcdCluster(new TableKeys(prefix === undefined ? "" : `${prefix}/`), options, note);
     this.#reads = batchedReads(this.#cluster);
+    const what = "listings wait for the table's cluster";
+    this.#snapshots = new Batches(what, (waiting) => waiting.splice(0), async (batch) => {
+      const snapshot = await takeSnapshot(this.#cluster);
+      return batch.map(() => snapshot);
+    });
     this.#writer = new EtcdWriter(this.#cluster);
     // What fails is done when the next server starts.
     this.#cluster.answers.then(() => removeOldMarkers(this.#cluster)).catch(() => {});
@@ -89,14 +93,8 @@ export class EtcdStore implements Store {
     return (await this.#writer.write(write)).done;
   }
 
-  /** Calls that wait for the snapshot being taken share the next. */
   snapshot(): Promise<Snapshot> {
-    return this.#nextSnapshot ??= this.#snapshot.then(() => {
-      this.#nextSnapshot = undefined;
-      const taken = takeSnapshot(this.#cluster);
-      this.#snapshot = taken.then(() => {}, () => {});
-      return taken;
-    });
+    return this.#snapshots.add();
   }
 
   async close(): Promise<void> {
