@@ -76,9 +76,8 @@ export class EtcdGateway {
   readonly #closed = new AbortController();
   /** The node that answered last. */
   #node = 0;
-  /** The token of the user: `undefined` before the login, empty if the cluster has no users. */
-  #token: string | undefined;
-  #authentication: Promise<void> | undefined;
+  /** The token of the user, which is valid on every node: `undefined` before the login, empty if there are no users. */
+  #token: Promise<string> | undefined;
 
   /** Creates a client. It connects with the first request. */
   constructor(private readonly options: GatewayOptions) {
@@ -149,6 +148,7 @@ export class EtcdGateway {
     { ms, end }: { readonly ms: number; readonly end: number },
     { read = async (pieces) => parseAnswer(await textOf(pieces, CLUSTER_ANSWER_BYTES)) }: AskOptions<T>,
   ): Promise<T> {
+    let token: Promise<string> | undefined;
     let sending = false;
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), ms);
@@ -157,13 +157,14 @@ export class EtcdGateway {
       if (this.#now() < end) timer.refresh();
     };
     try {
-      if (this.#token === undefined && this.options.user !== undefined) await this.#authenticate(node, signal);
+      token = this.options.user && (this.#token ??= this.#login(node, signal));
+      const authorization = token && await token;
       sending = true;
-      const token = this.#token;
-      const response = await this.#send(node, path, body, signal);
+      const response = await this.#send(node, path, body, signal, authorization);
       if (response.status === 200) return await read(piecesOf(response, heard));
       throw this.#failure(node, response.status, await textOf(piecesOf(response), CLUSTER_ERROR_BYTES), token);
     } catch (error) {
+      if (!sending && this.#token === token) this.#token = undefined;
       if (error instanceof EtcdError || error instanceof TokenRefused) throw error;
       if (silence.signal.aborted) {
         throw new Silence("unavailable", `${node}: no answer within ${Math.ceil(ms)} ms`, sending);
@@ -177,13 +178,13 @@ export class EtcdGateway {
     }
   }
 
-  #send(node: string, path: string, body: string, signal: AbortSignal): Promise<Response> {
+  #send(node: string, path: string, body: string, signal: AbortSignal, token?: string): Promise<Response> {
     const headers: Record<string, string> = { "Content-Type": "application/json" };
-    if (this.#token) headers.Authorization = this.#token;
+    if (token) headers.Authorization = token;
     return this.#fetch(`${node}${path}`, { method: "POST", headers, body, signal, redirect: "manual" });
   }
 
-  #failure(node: string, status: number, text: string, token: string | undefined): Error {
+  #failure(node: string, status: number, text: string, token: Promise<string> | undefined): Error {
     const { code, message } = errorIn(text);
     if (status === 401 || /user name is empty|revision of auth store is old/.test(message)) {
       if (this.options.user === undefined) {
@@ -199,25 +200,15 @@ export class EtcdGateway {
     return new EtcdError(fault ?? "unavailable", `${node}: ${status} ${message}`, maybeDone);
   }
 
-  /** Gets a token, which is valid on every node. Requests that need one share the login. */
-  #authenticate(node: string, signal: AbortSignal): Promise<void> {
-    this.#authentication ??= this.#getToken(node, signal).finally(() => this.#authentication = undefined);
-    return this.#authentication;
-  }
-
-  async #getToken(node: string, signal: AbortSignal): Promise<void> {
+  /** Gets a token. Requests that need one share the login. */
+  async #login(node: string, signal: AbortSignal): Promise<string> {
     const response = await this.#send(node, "/v3/auth/authenticate", JSON.stringify(this.options.user), signal);
     const text = await textOf(piecesOf(response), CLUSTER_ERROR_BYTES);
-    if (response.status === 200) {
-      this.#token = JSON.parse(text).token;
-      return;
-    }
+    if (response.status === 200) return JSON.parse(text).token;
     const { message } = errorIn(text);
-    if (/invalid user ID or password/.test(message)) {
-      throw new EtcdError("denied", `${node}: etcd refuses the user or the password`);
-    }
-    if (!/authentication is not enabled/.test(message)) throw new Error(`${response.status} ${message}`);
-    this.#token = "";
+    if (/authentication is not enabled/.test(message)) return "";
+    if (!/invalid user ID or password/.test(message)) throw new Error(`${response.status} ${message}`);
+    throw new EtcdError("denied", `${node}: etcd refuses the user or the password`);
   }
 }
 

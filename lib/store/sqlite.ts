@@ -50,7 +50,6 @@ const MAX_BATCH_CHARACTERS = 16 * 1024 * 1024;
 const SNAPSHOT_GRACE_MS = 5_000;
 /** The delay before the log is truncated again after a failure. */
 const LOG_PAUSE_MS = 50;
-
 /** How often the thread looks whether the file is still the open one, while nothing is written. */
 const LOOK_MS = 1_000;
 
