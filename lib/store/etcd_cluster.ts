@@ -24,13 +24,13 @@ export class EtcdCluster extends EtcdGateway {
   down: StoreError | undefined;
   /** Resolves once the cluster answers, or the store is closed. */
   answers: Promise<void>;
-  /** Resolves after the first request, successful or not; `undefined` from then on. */
-  starting: Promise<void> | undefined;
+  /** Resolves after the first request, successful or not. */
+  readonly starting: Promise<void>;
 
   constructor(readonly keys: etcd.TableKeys, options: GatewayOptions, private readonly note: (line: string) => void) {
     super(options);
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.starting = promise.then(() => this.starting = undefined);
+    this.starting = promise;
     this.answers = this.#find(resolve);
   }
 
@@ -40,7 +40,7 @@ export class EtcdCluster extends EtcdGateway {
 
   /** Sends a request, unless the cluster did not answer earlier ones. */
   override async ask<T>(path: string, body: string, options?: AskOptions<T>): Promise<T> {
-    if (this.starting !== undefined) await this.starting;
+    await this.starting;
     if (this.down !== undefined) throw this.down;
     try {
       return await super.ask(path, body, options);

@@ -203,11 +203,22 @@ export class SqliteStore implements Store {
   }
 
   snapshot(ended?: () => void): Awaitable<Snapshot> {
-    const state = this.#read(() => this.#query.state.get()) as unknown as TableState;
-    // A table that fits one portion is read at once; only a larger one needs a transaction of its own.
-    if (fitsOnePortion(state.longest, state.total + 1)) return this.#smallSnapshot();
-    if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
-    return this.#snapshots.snapshot(state.revision, ended);
+    const state = () => this.#read(() => this.#query.state.get()) as unknown as TableState;
+    const { longest, revision: current, total: rows } = state();
+    if (!fitsOnePortion(longest, rows + 1)) {
+      if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
+      return this.#snapshots.snapshot(current, ended);
+    }
+    // A table that fits one portion is read at once, in the transaction that a turn's reads share from the second on.
+    const { revision, total } = state();
+    const { members } = this.#read(() => this.#query.all.get()) as { readonly members: string | null };
+    return {
+      revision,
+      total,
+      json: () => ({ content: `{${members ?? ""}}`, next: undefined }),
+      seek: () => ({ cursor: START, row: 0 }),
+      close: () => {},
+    };
   }
 
   largestNumber(): Promise<number> {
@@ -242,20 +253,6 @@ export class SqliteStore implements Store {
   #endReads(): void {
     if (this.#reader.isOpen && this.#reader.isTransaction) this.#reader.exec("ROLLBACK");
     this.#readsThisTurn = 0;
-  }
-
-  #smallSnapshot(): Snapshot {
-    // This is not the turn's first read, so it runs in a transaction: state and rows have the same revision.
-    const [{ revision, total }, { members }] = this.#read(
-      () => [this.#query.state.get(), this.#query.all.get()],
-    ) as unknown as [TableState, { readonly members: string | null }];
-    return {
-      revision,
-      total,
-      json: () => ({ content: `{${members ?? ""}}`, next: undefined }),
-      seek: () => ({ cursor: START, row: 0 }),
-      close: () => {},
-    };
   }
 
   /** Converts an error of SQLite. Damage is reported, and ends writing: it could spread. */
