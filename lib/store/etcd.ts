@@ -14,11 +14,12 @@ import {
   type Snapshot,
   type Store,
   StoreError,
-  unavailable,
   type Written,
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { type ClusterOptions, EtcdCluster } from "./etcd_cluster.ts";
+import { Batches } from "./batches.ts";
+import { EtcdCluster } from "./etcd_cluster.ts";
+import type { GatewayOptions } from "./etcd_gateway.ts";
 import { encode, fewerRows, TableKeys } from "./etcd_messages.ts";
 import { batchedReads, takeSnapshot } from "./etcd_reads.ts";
 import { EtcdWriter, removeOldMarkers } from "./etcd_writer.ts";
@@ -30,38 +31,42 @@ const MAX_INSERTED_BYTES = 32 * 1024 * 1024;
 /** Rows that are encoded before other clients have their turn. */
 const STEP_ROWS = 500;
 
-export interface EtcdStoreOptions extends ClusterOptions {
+export interface EtcdStoreOptions extends GatewayOptions {
   /** The prefix of the table's keys, to which a `/` is added; by default none. */
   readonly prefix?: string;
+  /** Receives a line for the operator when the cluster stops answering, and when it answers again. */
+  readonly note?: (line: string) => void;
 }
 
 export class EtcdStore implements Store {
   readonly #cluster: EtcdCluster;
-  readonly #read: (name: string) => Promise<Row | undefined>;
+  readonly #reads: Batches<string, Row | undefined>;
   readonly #writer: EtcdWriter;
-  /** Resolves once no snapshot is being taken. */
-  #snapshot: Promise<void> = Promise.resolve();
-  #nextSnapshot: Promise<Snapshot> | undefined;
-  #writes = 0;
-  #allWritten: (() => void) | undefined;
-  #closed = false;
+  /** Calls that wait for the snapshot being taken share the next. */
+  readonly #snapshots: Batches<void, Snapshot>;
 
   /** Creates the store. The cluster need not answer yet. */
   constructor(options: EtcdStoreOptions) {
-    this.#cluster = new EtcdCluster(new TableKeys(options.prefix === undefined ? "" : `${options.prefix}/`), options);
-    this.#read = batchedReads(this.#cluster);
+    const { prefix, note = () => {} } = options;
+    this.#cluster = new EtcdCluster(new TableKeys(prefix === undefined ? "" : `${prefix}/`), options, note);
+    this.#reads = batchedReads(this.#cluster);
+    const what = "listings wait for the table's cluster";
+    this.#snapshots = new Batches(what, (waiting) => waiting.splice(0), async (batch) => {
+      const snapshot = await takeSnapshot(this.#cluster);
+      return batch.map(() => snapshot);
+    });
     this.#writer = new EtcdWriter(this.#cluster);
     // What fails is done when the next server starts.
     this.#cluster.answers.then(() => removeOldMarkers(this.#cluster)).catch(() => {});
   }
 
   get(name: string): Promise<Row | undefined> {
-    return this.#read(name);
+    return this.#reads.add(name);
   }
 
   async put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
     const write = { kind: "put", key: this.#cluster.keys.row(name), value: encode(json), expected } as const;
-    const { done, existed, version } = await this.#write(() => this.#writer.write(write));
+    const { done, existed, version } = await this.#writer.write(write);
     return done ? { row: { name, content: rowContent(name, json), version }, created: !existed } : undefined;
   }
 
@@ -79,41 +84,22 @@ export class EtcdStore implements Store {
       // A few rows are queued at once, before later writes.
       if (keys.length % STEP_ROWS === 0) await FAIR_TURNS.yieldIfBusy();
     }
-    const taken = await this.#write(() => this.#writer.insert({ kind: "insert", keys, values, expected }));
+    const taken = await this.#writer.insert({ kind: "insert", keys, values, expected });
     return taken?.map((i) => rows[i].name);
   }
 
   async remove(name: string, expected?: number): Promise<boolean> {
     const write = { kind: "remove", key: this.#cluster.keys.row(name), expected } as const;
-    return (await this.#write(() => this.#writer.write(write))).done;
+    return (await this.#writer.write(write)).done;
   }
 
-  /** Calls that wait for the snapshot being taken share the next. */
   snapshot(): Promise<Snapshot> {
-    return this.#nextSnapshot ??= this.#snapshot.then(() => {
-      this.#nextSnapshot = undefined;
-      const taken = takeSnapshot(this.#cluster);
-      this.#snapshot = taken.then(() => {}, () => {});
-      return taken;
-    });
+    return this.#snapshots.add();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    if (this.#writes > 0) await new Promise<void>((done) => this.#allWritten = done);
+    await this.#writer.done();
     this.#cluster.close();
-  }
-
-  async #write<T>(write: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw unavailable("The store is closed");
-    this.#writes++;
-    try {
-      await this.#cluster.starting;
-      if (this.#cluster.down !== undefined) throw this.#cluster.down;
-      return await write();
-    } finally {
-      if (--this.#writes === 0) this.#allWritten?.();
-    }
   }
 }
 

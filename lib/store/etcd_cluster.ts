@@ -4,7 +4,6 @@
  */
 
 import { StoreError, unavailable } from "../store.ts";
-import { waitFor } from "../turns.ts";
 import {
   type AskOptions,
   EtcdError,
@@ -15,63 +14,41 @@ import {
 } from "./etcd_gateway.ts";
 import * as etcd from "./etcd_messages.ts";
 
-/** How often a cluster that does not answer is asked whether it is there again. */
-const PROBE_MS = 500;
 /** Interval between login attempts after a refusal. Checking a password is slow for the node. */
 const DENIED_PROBE_MS = 5_000;
 
-export interface ClusterOptions extends GatewayOptions {
-  /** Receives a line for the operator when the cluster stops answering, and when it answers again. */
-  readonly note?: (line: string) => void;
-}
-
-export class EtcdCluster {
-  readonly #gateway: EtcdGateway;
-  readonly #note: (line: string) => void;
-  readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
-  readonly #closed = new AbortController();
+export class EtcdCluster extends EtcdGateway {
   /** The base of the table's versions: version = base + revision. */
   base = 0;
   /** Why requests fail at once; `undefined` while the cluster answers. */
   down: StoreError | undefined;
   /** Resolves once the cluster answers, or the store is closed. */
   answers: Promise<void>;
-  /** Resolves after the first request, successful or not; `undefined` from then on. */
-  starting: Promise<void> | undefined;
+  /** Resolves after the first request, successful or not. */
+  readonly starting: Promise<void>;
 
-  constructor(readonly keys: etcd.TableKeys, options: ClusterOptions) {
-    this.#gateway = new EtcdGateway(options);
-    this.#note = options.note ?? (() => {});
-    this.#wait = options.wait ?? waitFor;
+  constructor(readonly keys: etcd.TableKeys, options: GatewayOptions, private readonly note: (line: string) => void) {
+    super(options);
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.starting = promise.then(() => this.starting = undefined);
+    this.starting = promise;
     this.answers = this.#find(resolve);
-  }
-
-  get isClosed(): boolean {
-    return this.#closed.signal.aborted;
-  }
-
-  pause(ms: number = PROBE_MS): Promise<void> {
-    return this.#wait(ms, this.#closed.signal);
   }
 
   transact(body: string, unanswered?: () => void): Promise<etcd.TxnAnswer> {
     return this.ask<etcd.TxnAnswer>("/v3/kv/txn", body, { unanswered });
   }
 
-  /** Sends a request, like {@linkcode EtcdGateway.ask}, unless the cluster did not answer earlier ones. */
-  async ask<T>(path: string, body: string, options?: AskOptions<T>): Promise<T> {
-    if (this.starting !== undefined) await this.starting;
+  /** Sends a request, unless the cluster did not answer earlier ones. */
+  override async ask<T>(path: string, body: string, options?: AskOptions<T>): Promise<T> {
+    await this.starting;
     if (this.down !== undefined) throw this.down;
     try {
-      return await this.#gateway.ask(path, body, options);
+      return await super.ask(path, body, options);
     } catch (error) {
-      if (error instanceof EtcdError && (error.fault === "unavailable" || error.fault === "denied")) {
-        if (this.down === undefined) {
-          this.#setDown(error);
-          this.answers = this.#find();
-        }
+      const isLost = error instanceof EtcdError && (error.fault === "unavailable" || error.fault === "denied");
+      if (isLost && this.down === undefined) {
+        this.#setDown(error);
+        this.answers = this.#find();
       }
       throw error;
     }
@@ -82,33 +59,32 @@ export class EtcdCluster {
     this.base = await this.#open();
   }
 
-  close(): void {
-    this.#closed.abort();
+  override close(): void {
+    super.close();
     this.down = unavailable("The store is closed");
-    this.#gateway.close();
   }
 
   #setDown(error: EtcdError): void {
     const down = clusterError(error) as StoreError;
     if (this.down?.message === down.message) return;
     this.down = down;
-    this.#note(`The table's cluster does not answer: ${error.message}; asked again until it does`);
+    this.note(`The table's cluster does not answer: ${error.message}; asked again until it does`);
   }
 
   /** Asks the cluster for the base until it answers. */
   async #find(tried: () => void = () => {}): Promise<void> {
     while (!this.isClosed) {
-      let pauseMs = PROBE_MS;
+      let pauseMs: number | undefined;
       try {
         this.base = await this.#open();
         if (this.isClosed) return;
-        if (this.down !== undefined) this.#note("The table's cluster answers");
+        if (this.down !== undefined) this.note("The table's cluster answers");
         this.down = undefined;
         return;
       } catch (thrown) {
         if (this.isClosed) return;
         // An answer that parses like one of etcd may lack its parts.
-        const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD, false);
+        const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD);
         this.#setDown(error);
         if (error.fault === "denied") pauseMs = DENIED_PROBE_MS;
       } finally {
@@ -125,12 +101,12 @@ export class EtcdCluster {
   async #open(): Promise<number> {
     const { meta } = this.keys;
     const options = { once: true };
-    const { kvs } = await this.#gateway.ask<etcd.RangeAnswer>("/v3/kv/range", etcd.rangeRequest(meta), options);
+    const { kvs } = await super.ask<etcd.RangeAnswer>("/v3/kv/range", etcd.rangeRequest(meta), options);
     if (kvs !== undefined) return numberOf(kvs[0].value!);
     const base = Date.now() * 1000;
     const make = etcd.put(meta, etcd.encode(String(base)));
     const body = etcd.transaction([etcd.writtenAt(meta, 0)], [make], [etcd.range(meta)]);
-    const made = await this.#gateway.ask<etcd.TxnAnswer>("/v3/kv/txn", body, options);
+    const made = await super.ask<etcd.TxnAnswer>("/v3/kv/txn", body, options);
     return made.succeeded ? base : numberOf(made.responses![0].response_range!.kvs![0].value!);
   }
 }
@@ -140,17 +116,17 @@ export function numberOf(base: string): number {
   const text = etcd.decode(base);
   const number = Number(text);
   if (Number.isSafeInteger(number) && number > 0 && String(number) === text) return number;
-  throw new EtcdError("unavailable", `the key meta holds ${JSON.stringify(text)}: expected a number`, false);
+  throw new EtcdError("unavailable", `the key meta holds ${JSON.stringify(text)}: expected a number`);
 }
 
 /** Converts an error of etcd for clients, without the cluster's address; `unknown` if a write may have been done. */
 export function clusterError(error: unknown, unknown = false, rows = 1): Error {
+  if (unknown) {
+    const reason = error instanceof EtcdError ? reasonOf(error) : REASONS.unavailable;
+    return unavailable(`${reason}: the outcome of this write is unknown, it may have been done or not`);
+  }
   if (!(error instanceof EtcdError)) return error as Error;
   const { fault } = error;
-  if (unknown) {
-    const outcome = "the outcome of this write is unknown, it may have been done or not";
-    return unavailable(`${reasonOf(error)}: ${outcome}`);
-  }
   if (fault === "too-large") return new StoreError(fault, reasonOf(error, rows), { maxRows: etcd.fewerRows(rows) });
   return new StoreError(fault === "full" ? fault : "unavailable", reasonOf(error));
 }

@@ -1,7 +1,7 @@
 /**
  * Sends requests to an etcd cluster through its HTTP/JSON gateway, to one node after another until one answers.
  *
- * A request without an answer may still be executed, now or later. Writers have to know, so each error says so.
+ * A request without an answer may still be executed, now or later. Writers have to know, so they are told.
  */
 
 import { Buffer } from "node:buffer";
@@ -10,9 +10,11 @@ import { waitFor } from "../turns.ts";
 
 /** Bytes of a request that extend each timeout by one millisecond. */
 const BYTES_PER_MS = 1000;
+/** How often a cluster that does not answer is asked whether it is there again. */
+const PROBE_MS = 500;
 /** Pause after every node has failed once. */
 const ROUND_PAUSE_MS = 100;
-/** How long one node may take for a request before the next node is asked. */
+/** How long one node may be silent before the next node is asked. */
 const TRY_MS = 2_000;
 
 /**
@@ -25,8 +27,8 @@ export type EtcdFault = "unavailable" | "denied" | "forbidden" | "full" | "too-l
 export class EtcdError extends Error {
   override name = "EtcdError";
 
-  /** @param maybeDone Whether the request may have been executed, or may be later. */
-  constructor(readonly fault: EtcdFault, message: string, readonly maybeDone: boolean) {
+  /** @param maybeDone Whether the request may have been executed by this attempt, or may be later. */
+  constructor(readonly fault: EtcdFault, message: string, readonly maybeDone: boolean = false) {
     super(message);
   }
 }
@@ -50,12 +52,16 @@ export interface GatewayOptions {
 export interface AskOptions<T> {
   /** Whether to ask each node only once, regardless of the time. */
   readonly once?: boolean;
-  readonly tryMs?: number;
+  /** Whether nodes may need long to make the answer: once all were silent, one may be so for the time that is left. */
+  readonly isLong?: boolean;
   /** Reads the content of an answer with status 200; by default JSON with etcd's header. */
-  readonly read?: (response: Response) => Promise<T>;
+  readonly read?: (pieces: AsyncIterable<Uint8Array>) => Promise<T>;
   /** Called after an attempt without an answer, which may have been executed, or may be later. */
   readonly unanswered?: () => void;
 }
+
+/** A node gave no answer in time. */
+class Silence extends EtcdError {}
 
 /** A node does not know the token, which another one may have given. */
 class TokenRefused extends Error {}
@@ -66,23 +72,20 @@ const MAX_AUTHENTICATIONS = 3;
 export class EtcdGateway {
   readonly #fetch: Fetch;
   readonly #now: () => number;
-  readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #client: Deno.HttpClient;
   readonly #closed = new AbortController();
   /** The node that answered last. */
   #node = 0;
-  /** The token of the user: `undefined` before the login, empty if the cluster has no users. */
-  #token: string | undefined;
-  #authentication: Promise<void> | undefined;
+  /** The token of the user, which is valid on every node: `undefined` before the login, empty if there are no users. */
+  #token: Promise<string> | undefined;
 
   /** Creates a client. It connects with the first request. */
   constructor(private readonly options: GatewayOptions) {
-    const { caCerts = [], identity, now = () => performance.now(), wait = waitFor } = options;
+    const { caCerts = [], identity, now = () => performance.now() } = options;
     this.#client = Deno.createHttpClient({ caCerts: [...caCerts], ...identity });
     const client = this.#client;
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, { ...init, client } as RequestInit));
     this.#now = now;
-    this.#wait = wait;
   }
 
   /** Sends a request with JSON to one node after another until one answers, or throws an {@linkcode EtcdError}. */
@@ -90,38 +93,46 @@ export class EtcdGateway {
     // A large request takes longer.
     const more = Math.floor(body.length / BYTES_PER_MS);
     const end = this.#now() + CLUSTER_WAIT_MS + more;
-    const tryMs = (options.tryMs ?? TRY_MS) + more;
     const { length: count } = this.options.nodes;
-    let maybeDone = false;
     let reason = "";
     let authentications = 0;
+    let silences = 0;
     for (let failures = 0;;) {
-      if (this.#closed.signal.aborted) throw new EtcdError("closed", "The store is closed", maybeDone);
+      if (this.isClosed) throw new EtcdError("closed", "The store is closed");
       const left = end - this.#now();
       if (failures > 0 && (options.once ? failures === count : left <= 0)) {
-        throw new EtcdError("unavailable", reason, maybeDone);
+        throw new EtcdError("unavailable", reason);
       }
       const node = this.#node;
-      const ms = options.once ? tryMs : Math.min(tryMs, left);
+      const silentMs = options.isLong && silences >= count ? CLUSTER_WAIT_MS : TRY_MS + more;
+      const ms = options.once ? silentMs : Math.min(silentMs, left);
       try {
-        return await this.#try(this.options.nodes[node], path, body, ms, options);
+        return await this.#try(this.options.nodes[node], path, body, { ms, end }, options);
       } catch (error) {
         if (error instanceof TokenRefused) {
-          if (++authentications > MAX_AUTHENTICATIONS) throw new EtcdError("denied", error.message, maybeDone);
+          if (++authentications > MAX_AUTHENTICATIONS) throw new EtcdError("denied", error.message);
           continue;
         }
-        const { fault, message, maybeDone: mayHaveDone } = error as EtcdError;
-        if (mayHaveDone) options.unanswered?.();
-        maybeDone ||= mayHaveDone;
+        const { fault, message, maybeDone } = error as EtcdError;
+        silences = error instanceof Silence ? silences + 1 : 0;
+        if (maybeDone) options.unanswered?.();
         // Another node would refuse it, too.
-        if (fault !== "unavailable") throw new EtcdError(fault, message, maybeDone);
+        if (fault !== "unavailable") throw error;
         // An attempt that the deadline shortened gives no reason.
-        if (reason === "" || ms === tryMs) reason = message;
+        if (reason === "" || ms === silentMs) reason = message;
       }
       // Another request may have found a node that answers.
       if (this.#node === node) this.#node = (node + 1) % count;
-      if (++failures % count === 0 && !options.once) await this.#wait(ROUND_PAUSE_MS, this.#closed.signal);
+      if (++failures % count === 0 && !options.once) await this.pause(ROUND_PAUSE_MS);
     }
+  }
+
+  get isClosed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
+  pause(ms: number = PROBE_MS): Promise<void> {
+    return (this.options.wait ?? waitFor)(ms, this.#closed.signal);
   }
 
   close(): void {
@@ -129,28 +140,34 @@ export class EtcdGateway {
     this.#client.close();
   }
 
+  /** Asks one node, which may be silent for so many milliseconds, before the end also between pieces of its answer. */
   async #try<T>(
     node: string,
     path: string,
     body: string,
-    tryMs: number,
-    { read = async (response) => parseAnswer(await textOf(response, CLUSTER_ANSWER_BYTES)) }: AskOptions<T>,
+    { ms, end }: { readonly ms: number; readonly end: number },
+    { read = async (pieces) => parseAnswer(await textOf(pieces, CLUSTER_ANSWER_BYTES)) }: AskOptions<T>,
   ): Promise<T> {
+    let token: Promise<string> | undefined;
     let sending = false;
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(), tryMs);
-    const signal = AbortSignal.any([timeout.signal, this.#closed.signal]);
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), ms);
+    const signal = AbortSignal.any([silence.signal, this.#closed.signal]);
+    const heard = () => {
+      if (this.#now() < end) timer.refresh();
+    };
     try {
-      if (this.#token === undefined && this.options.user !== undefined) await this.#authenticate(node, signal);
+      token = this.options.user && (this.#token ??= this.#login(node, signal));
+      const authorization = token && await token;
       sending = true;
-      const token = this.#token;
-      const response = await this.#send(node, path, body, signal);
-      if (response.status === 200) return await read(response);
-      throw this.#failure(node, response.status, await textOf(response, CLUSTER_ERROR_BYTES), token);
+      const response = await this.#send(node, path, body, signal, authorization);
+      if (response.status === 200) return await read(piecesOf(response, heard));
+      throw this.#failure(node, response.status, await textOf(piecesOf(response), CLUSTER_ERROR_BYTES), token);
     } catch (error) {
+      if (!sending && this.#token === token) this.#token = undefined;
       if (error instanceof EtcdError || error instanceof TokenRefused) throw error;
-      if (timeout.signal.aborted) {
-        throw new EtcdError("unavailable", `${node}: no answer within ${Math.ceil(tryMs)} ms`, sending);
+      if (silence.signal.aborted) {
+        throw new Silence("unavailable", `${node}: no answer within ${Math.ceil(ms)} ms`, sending);
       }
       const reason = reasonOf(error);
       // Without a connection nothing was sent.
@@ -161,17 +178,17 @@ export class EtcdGateway {
     }
   }
 
-  #send(node: string, path: string, body: string, signal: AbortSignal): Promise<Response> {
+  #send(node: string, path: string, body: string, signal: AbortSignal, token?: string): Promise<Response> {
     const headers: Record<string, string> = { "Content-Type": "application/json" };
-    if (this.#token) headers.Authorization = this.#token;
+    if (token) headers.Authorization = token;
     return this.#fetch(`${node}${path}`, { method: "POST", headers, body, signal, redirect: "manual" });
   }
 
-  #failure(node: string, status: number, text: string, token: string | undefined): Error {
+  #failure(node: string, status: number, text: string, token: Promise<string> | undefined): Error {
     const { code, message } = errorIn(text);
     if (status === 401 || /user name is empty|revision of auth store is old/.test(message)) {
       if (this.options.user === undefined) {
-        return new EtcdError("denied", `${node}: etcd requires a user (--etcd-user-file)`, false);
+        return new EtcdError("denied", `${node}: etcd requires a user (--etcd-user-file)`);
       }
       // Another request may have got a new token already.
       if (this.#token === token) this.#token = undefined;
@@ -183,25 +200,15 @@ export class EtcdGateway {
     return new EtcdError(fault ?? "unavailable", `${node}: ${status} ${message}`, maybeDone);
   }
 
-  /** Gets a token, which is valid on every node. Requests that need one share the login. */
-  #authenticate(node: string, signal: AbortSignal): Promise<void> {
-    this.#authentication ??= this.#getToken(node, signal).finally(() => this.#authentication = undefined);
-    return this.#authentication;
-  }
-
-  async #getToken(node: string, signal: AbortSignal): Promise<void> {
+  /** Gets a token. Requests that need one share the login. */
+  async #login(node: string, signal: AbortSignal): Promise<string> {
     const response = await this.#send(node, "/v3/auth/authenticate", JSON.stringify(this.options.user), signal);
-    const text = await textOf(response, CLUSTER_ERROR_BYTES);
-    if (response.status === 200) {
-      this.#token = JSON.parse(text).token;
-      return;
-    }
+    const text = await textOf(piecesOf(response), CLUSTER_ERROR_BYTES);
+    if (response.status === 200) return JSON.parse(text).token;
     const { message } = errorIn(text);
-    if (/invalid user ID or password/.test(message)) {
-      throw new EtcdError("denied", `${node}: etcd refuses the user or the password`, false);
-    }
-    if (!/authentication is not enabled/.test(message)) throw new Error(`${response.status} ${message}`);
-    this.#token = "";
+    if (/authentication is not enabled/.test(message)) return "";
+    if (!/invalid user ID or password/.test(message)) throw new Error(`${response.status} ${message}`);
+    throw new EtcdError("denied", `${node}: etcd refuses the user or the password`);
   }
 }
 
@@ -215,10 +222,17 @@ export function parseAnswer<T>(text: string): T {
   return answer;
 }
 
-async function textOf(response: Response, mostBytes: number): Promise<string> {
+async function* piecesOf({ body }: Response, heard: () => void = () => {}): AsyncGenerator<Uint8Array> {
+  for await (const piece of body ?? []) {
+    heard();
+    yield piece;
+  }
+}
+
+async function textOf(source: AsyncIterable<Uint8Array>, mostBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
-  for await (const piece of response.body ?? []) {
+  for await (const piece of source) {
     pieces.push(piece);
     bytes += piece.length;
     if (bytes > mostBytes) throw new Error(`at most ${mostBytes} octets are allowed in an answer, saw more`);

@@ -8,7 +8,6 @@
 
 import { Buffer } from "node:buffer";
 import { octetString } from "../bytes.ts";
-import { CLUSTER_WAIT_MS } from "../limits.ts";
 import { type Portion, type Row, rowContent, type Snapshot, START, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { Batches } from "./batches.ts";
@@ -35,82 +34,52 @@ const STEP_ROWS = 500;
 /** What separates two keys in an answer, and occurs nowhere else in it. */
 const BETWEEN_KEYS = '"},{"';
 
-interface WaitingRead extends PromiseWithResolvers<Row | undefined> {
-  readonly name: string;
-}
-
-/** Returns a function that reads the row of a name, in one transaction with others that wait. */
-export function batchedReads(cluster: EtcdCluster): (name: string) => Promise<Row | undefined> {
+/** Returns what reads the rows of names, in one transaction all that wait. */
+export function batchedReads(cluster: EtcdCluster): Batches<string, Row | undefined> {
   const { keys } = cluster;
   /** The size of the longest row read recently, in base64. */
   let longest = 1;
 
-  function nextBatch(waiting: WaitingRead[]): readonly WaitingRead[] {
-    return waiting.splice(0, Math.min(MAX_READS, Math.max(1, Math.floor(MAX_READ_BYTES / longest))));
+  async function read(names: readonly string[]): Promise<(Row | undefined)[]> {
+    const ranges = names.map((name) => etcd.range(keys.row(name)));
+    const { responses } = await cluster.transact(etcd.transaction([], [etcd.range(keys.meta), ...ranges]));
+    const [meta, ...rows] = responses!.map(({ response_range }) => response_range!.kvs?.[0]);
+    // Without meta there are no rows either: the cluster has lost its data.
+    const base = meta === undefined ? 0 : numberOf(meta.value!);
+    longest = Math.max(1, Math.floor(longest / 2), ...rows.map((row) => row?.value?.length ?? 0));
+    return rows.map((row, i) => {
+      if (row === undefined) return undefined;
+      const content = rowContent(names[i], etcd.decode(row.value));
+      return { name: names[i], content, version: base + Number(row.mod_revision) };
+    });
   }
 
-  async function read(reads: readonly WaitingRead[]): Promise<void> {
-    try {
-      const ranges = reads.map(({ name }) => etcd.range(keys.row(name)));
-      const { responses } = await cluster.transact(etcd.transaction([], [etcd.range(keys.meta), ...ranges]));
-      const meta = responses![0].response_range!.kvs?.[0];
-      // Without meta there are no rows either: the cluster has lost its data.
-      const base = meta === undefined ? 0 : numberOf(meta.value!);
-      longest = Math.max(1, Math.floor(longest / 2));
-      reads.forEach(({ name, resolve }, i) => {
-        const found = responses![i + 1].response_range!.kvs?.[0];
-        const { value, mod_revision } = found ?? {};
-        longest = Math.max(longest, value?.length ?? 0);
-        resolve(found && { name, content: rowContent(name, etcd.decode(value)), version: base + Number(mod_revision) });
-      });
-    } catch (error) {
-      const failure = clusterError(error);
-      for (const { reject } of reads) reject(failure);
-    }
-  }
-
-  const batches = new Batches("reads wait for the table's cluster", nextBatch, read);
-  return (name) => {
-    const waiting = { name, ...Promise.withResolvers<Row | undefined>() };
-    batches.add(waiting);
-    return waiting.promise;
-  };
+  return new Batches(
+    "reads wait for the table's cluster",
+    (waiting) => waiting.splice(0, Math.min(MAX_READS, Math.max(1, Math.floor(MAX_READ_BYTES / longest)))),
+    (batch) => read(batch.map(({ item }) => item)).catch(forClient),
+  );
 }
 
 export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   const { keys, keys: { rows: [start, range_end] } } = cluster;
-  const operations = [
+  const { header, responses } = await readRows(cluster, [
     etcd.range(keys.meta),
     etcd.latestMarker(keys),
     etcd.range(start, { range_end, count_only: true }),
     etcd.range(start, { range_end, limit: FIRST_PORTION_ROWS }),
-  ];
-  for (;;) {
-    const { header, responses } = await readRows(cluster, operations);
-    const [meta, marker, count, first] = responses!.map(({ response_range }) => response_range!);
-    if (meta.kvs !== undefined) {
-      const revision = numberOf(meta.kvs[0].value!) + Number(marker.kvs?.[0].mod_revision ?? 0);
-      const total = Number(count.count ?? 0);
-      return snapshotOf(cluster, { revision, total }, Number(header.revision), first.kvs ?? []);
-    }
-    await cluster.reopen().catch((error) => Promise.reject(clusterError(error)));
+  ]);
+  const [meta, marker, count, first] = responses!.map(({ response_range }) => response_range!);
+  if (meta.kvs === undefined) {
+    await cluster.reopen().catch(forClient);
+    return await takeSnapshot(cluster);
   }
-}
-
-/** Returns the table `at` this revision of the cluster, of whose rows the first were read. */
-function snapshotOf(
-  cluster: EtcdCluster,
-  { revision, total }: Pick<Snapshot, "revision" | "total">,
-  at: number,
-  first: readonly etcd.KeyValue[],
-): Snapshot {
-  const { keys, keys: { rows: [, range_end] } } = cluster;
-  /** What reads the portions after those that were read, by the number of rows before them. */
-  const nextPortions = new Map<number, string>();
+  const total = Number(count.count ?? 0);
+  /** The keys of portions, each found from the one before, by the number of rows before them. */
+  const portions = new Map([[START, () => Promise.resolve(first.kvs ?? [])]]);
 
   async function json(cursor: number): Promise<Portion<string>> {
-    const read = async () => (await readRows(cluster, [nextPortions.get(cursor)!])).responses![0].response_range!.kvs;
-    const kvs = cursor === START ? first : await read() ?? [];
+    const kvs = await portions.get(cursor)!();
     const members: string[] = [];
     let size = 0;
     for (const { key, value } of kvs) {
@@ -128,33 +97,39 @@ function snapshotOf(
       // As many rows as fit if they are of the same size.
       const fitting = Math.max(1, Math.floor(PORTION_CHARACTERS / (size / members.length)));
       const limit = Math.min(fitting, PORTION_GROWTH * kvs.length, MAX_PORTION_ROWS);
-      nextPortions.set(next, etcd.range(keys.after(kvs[members.length - 1].key), { range_end, limit, revision: at }));
+      const options = { range_end, limit, revision: Number(header.revision) };
+      const rows = etcd.range(keys.after(kvs[members.length - 1].key), options);
+      portions.set(next, async () => (await readRows(cluster, [rows])).responses![0].response_range!.kvs ?? []);
     }
-    const start = cursor === START ? "{" : ",";
-    return { content: `${start}${members.join(",")}${next === undefined ? "}" : ""}`, next };
+    const before = cursor === START ? "{" : ",";
+    return { content: `${before}${members.join(",")}${next === undefined ? "}" : ""}`, next };
   }
 
-  // A portion is found only from the one before.
-  return { revision, total, json, seek: () => ({ cursor: START, row: 0 }), close: () => {} };
+  return {
+    revision: numberOf(meta.kvs[0].value!) + Number(marker.kvs?.[0].mod_revision ?? 0),
+    total,
+    json,
+    seek: () => ({ cursor: START, row: 0 }),
+    close: () => {},
+  };
 }
 
 /** Runs operations, of which the last one reads rows. Of a long answer, only the first rows are returned. */
-async function readRows(cluster: EtcdCluster, operations: readonly string[]): Promise<etcd.TxnAnswer> {
-  try {
-    // One attempt may take as long as all.
-    const options = { tryMs: CLUSTER_WAIT_MS, read: readPortion };
-    return await cluster.ask("/v3/kv/txn", etcd.transaction([], operations), options);
-  } catch (error) {
-    throw clusterError(error);
-  }
+function readRows(cluster: EtcdCluster, operations: readonly string[]): Promise<etcd.TxnAnswer> {
+  const body = etcd.transaction([], operations);
+  return cluster.ask("/v3/kv/txn", body, { isLong: true, read: readPortion }).catch(forClient);
 }
 
-async function readPortion(response: Response): Promise<etcd.TxnAnswer> {
+function forClient(error: unknown): never {
+  throw clusterError(error);
+}
+
+async function readPortion(source: AsyncIterable<Uint8Array>): Promise<etcd.TxnAnswer> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   // Base64 and digits are ASCII.
   const text = () => octetString(Buffer.concat(pieces));
-  for await (const piece of response.body!) {
+  for await (const piece of source) {
     pieces.push(piece);
     bytes += piece.length;
     if (bytes < MAX_PORTION_ANSWER_BYTES) continue;

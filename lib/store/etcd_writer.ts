@@ -7,7 +7,7 @@
  * before, so a write that was given up cannot overwrite a later one.
  */
 
-import { Batches } from "./batches.ts";
+import { Batches, type Waiting } from "./batches.ts";
 import { clusterError, type EtcdCluster } from "./etcd_cluster.ts";
 import { EtcdError } from "./etcd_gateway.ts";
 import * as etcd from "./etcd_messages.ts";
@@ -21,15 +21,11 @@ const MAX_LOSSES = 3;
 /** Age at which the marker of a server that writes no more is removed. */
 const MARKER_MS = 7 * 24 * 60 * 60 * 1000;
 
+type Write = etcd.RowWrite | etcd.Insertion;
 type WrittenOutcome = etcd.Outcome & { readonly version: number };
-
-interface WaitingRow extends PromiseWithResolvers<WrittenOutcome> {
-  readonly write: etcd.RowWrite;
-}
-interface WaitingInsertion extends PromiseWithResolvers<readonly number[] | undefined> {
-  readonly write: etcd.Insertion;
-}
-type WaitingWrite = WaitingRow | WaitingInsertion;
+/** The result of a write; of an insertion the indexes of the rows whose names are taken. */
+type Result = WrittenOutcome | readonly number[] | undefined;
+type WaitingWrite = Waiting<Write, Result>;
 
 /** Whether a transaction was executed; `lost` if another program replaced the marker or the data. */
 type Fate = "done" | "not-done" | "lost";
@@ -44,12 +40,14 @@ interface Sent {
 
 export class EtcdWriter {
   readonly #marker: string;
-  readonly #batches: Batches<WaitingWrite>;
+  readonly #batches: Batches<Write, Result>;
   /** The number of the last transaction sent. */
   #number = 0;
   /** The revision of the marker's last write, as far as known; 0 before the first one. */
   #revision = 0;
   #maxWrites = etcd.MAX_WRITES;
+  /** Whether the rows that are being written may have been written, or may be later. */
+  #maybeDone = false;
 
   /** Creates a writer. Its marker is written with its first rows. */
   constructor(private readonly cluster: EtcdCluster) {
@@ -62,92 +60,97 @@ export class EtcdWriter {
   }
 
   write(write: etcd.RowWrite): Promise<WrittenOutcome> {
-    const waiting = { write, ...Promise.withResolvers<WrittenOutcome>() };
-    this.#batches.add(waiting);
-    return waiting.promise;
+    return this.#add(write) as Promise<WrittenOutcome>;
   }
 
   /** Returns the indexes of the rows whose names are taken; `undefined` if the table has another revision. */
   insert(write: etcd.Insertion): Promise<readonly number[] | undefined> {
-    const waiting = { write, ...Promise.withResolvers<readonly number[] | undefined>() };
-    this.#batches.add(waiting);
-    return waiting.promise;
+    return this.#add(write) as Promise<readonly number[] | undefined>;
+  }
+
+  /** Resolves once all writes that were asked for are done. */
+  done(): Promise<void> {
+    return this.#batches.done();
+  }
+
+  #add(write: Write): Promise<Result> {
+    // No client waits for a cluster that may never come back.
+    return this.cluster.down === undefined ? this.#batches.add(write) : Promise.reject(this.cluster.down);
   }
 
   /** Removes and returns the writes of the next transaction: one insertion, or rows, because etcd accepts a key once. */
-  #nextBatch(writes: WaitingWrite[]): readonly WaitingWrite[] {
-    if (isInsertion(writes[0])) return writes.splice(0, 1);
-    const taken: WaitingRow[] = [];
+  #nextBatch(waiting: WaitingWrite[]): readonly WaitingWrite[] {
+    if (waiting[0].item.kind === "insert") return waiting.splice(0, 1);
+    const taken: WaitingWrite[] = [];
     const left: WaitingWrite[] = [];
     const keys = new Set<string>();
     let bytes = 0;
     let anySure = false;
     let at = 0;
-    for (; at < Math.min(writes.length, MAX_CONSIDERED_WRITES); at++) {
-      const waiting = writes[at];
-      if (isInsertion(waiting) || keys.has(waiting.write.key)) {
-        left.push(waiting);
+    for (; at < Math.min(waiting.length, MAX_CONSIDERED_WRITES); at++) {
+      const { item } = waiting[at];
+      if (item.kind === "insert" || keys.has(item.key)) {
+        left.push(waiting[at]);
         // Writes of its rows follow it.
-        if (isInsertion(waiting)) { for (const key of waiting.write.keys) keys.add(key); }
+        if (item.kind === "insert") { for (const key of item.keys) keys.add(key); }
         continue;
       }
-      const { write } = waiting;
-      const size = write.key.length + (write.kind === "put" ? write.value.length : 0);
-      const sure: boolean = anySure || etcd.isSure(write);
+      const size = item.key.length + (item.kind === "put" ? item.value.length : 0);
+      const sure: boolean = anySure || etcd.isSure(item);
       const most = sure ? this.#maxWrites : Math.min(this.#maxWrites, etcd.MAX_UNSURE_WRITES);
       if (taken.length >= most || taken.length > 0 && bytes + size > MAX_BATCH_BYTES) break;
       anySure = sure;
       bytes += size;
-      keys.add(write.key);
-      taken.push(waiting);
+      keys.add(item.key);
+      taken.push(waiting[at]);
     }
-    writes.splice(0, at, ...left);
+    waiting.splice(0, at, ...left);
     return taken;
   }
 
-  async #do(batch: readonly WaitingWrite[]): Promise<void> {
-    const [first] = batch;
+  async #do(batch: readonly WaitingWrite[]): Promise<readonly Result[] | undefined> {
+    const [{ item: first }] = batch;
+    this.#maybeDone = false;
     try {
-      if (isInsertion(first)) await this.#insert(first);
-      else await this.#writeRows(batch as readonly WaitingRow[]);
+      await this.cluster.starting;
+      if (first.kind === "insert") return [await this.#insert(first)];
+      return await this.#writeRows(batch.map(({ item }) => item as etcd.RowWrite));
     } catch (error) {
-      const unknown = error instanceof EtcdError && error.maybeDone;
+      const unknown = this.#maybeDone;
       if (error instanceof EtcdError && error.fault === "too-large" && !unknown && batch.length > 1) {
         this.#maxWrites = Math.ceil(batch.length / 2);
-        this.#batches.putBack(batch);
-        return;
+        return undefined;
       }
-      const failure = clusterError(error, unknown, isInsertion(first) ? first.write.keys.length : 1);
+      const failure = clusterError(error, unknown, first.kind === "insert" ? first.keys.length : 1);
       for (const { reject } of batch) reject(failure);
       if (unknown) await this.#settle();
+      return [];
     }
   }
 
-  async #writeRows(batch: readonly WaitingRow[]): Promise<void> {
-    const writes = batch.map(({ write }) => write);
+  async #writeRows(writes: readonly etcd.RowWrite[]): Promise<WrittenOutcome[]> {
     const sent = await this.#send((context) => etcd.batchRequest(writes, context), etcd.wasMarked);
     const version = sent.base + sent.revision;
     if (sent.kind === "answered") {
-      batch.forEach(({ write, resolve }, i) => resolve({ ...etcd.outcomeOf(write, sent.answers[i + 1]), version }));
-      return;
+      return writes.map((write, i) => ({ ...etcd.outcomeOf(write, sent.answers[i + 1]), version }));
     }
-    const before = await withFate(true, () => this.#readRows(writes.map(({ key }) => key), sent.revision - 1));
-    batch.forEach(({ write, resolve }, i) => resolve({ ...etcd.outcomeAfter(write, before[i], sent.base), version }));
+    const before = await this.#readRows(writes.map(({ key }) => key), sent.revision - 1);
+    return writes.map((write, i) => ({ ...etcd.outcomeAfter(write, before[i], sent.base), version }));
   }
 
-  async #insert({ write, resolve }: WaitingInsertion): Promise<void> {
+  async #insert(write: etcd.Insertion): Promise<readonly number[] | undefined> {
     // With a marker, the transaction has room for one more row. But writing one changes the table's revision.
-    if (this.#revision === 0 && write.expected === undefined) await withFate(false, () => this.#fence());
+    if (this.#revision === 0 && write.expected === undefined) await this.#fence();
     const sent = await this.#send((context) => etcd.insertionRequest(write, context), () => true);
-    if (sent.kind !== "refused") return resolve([]);
+    if (sent.kind !== "refused") return [];
     if (write.expected !== undefined) {
       const marker = etcd.latestMarker(this.cluster.keys, sent.revision);
-      const { responses } = await withFate(false, () => this.cluster.transact(etcd.transaction([], [marker])));
+      const { responses } = await this.cluster.transact(etcd.transaction([], [marker]));
       const latest = Number(responses![0].response_range!.kvs?.[0].mod_revision ?? 0);
-      if (sent.base + latest > write.expected) return resolve(undefined);
+      if (sent.base + latest > write.expected) return undefined;
     }
-    const rows = await withFate(false, () => this.#readRows(write.keys, sent.revision));
-    resolve(write.keys.map((_, i) => i).filter((i) => rows[i] !== undefined));
+    const rows = await this.#readRows(write.keys, sent.revision);
+    return write.keys.map((_, i) => i).filter((i) => rows[i] !== undefined);
   }
 
   /** Reads rows at a revision, without their values; `undefined` for those that do not exist. */
@@ -169,12 +172,11 @@ export class EtcdWriter {
   ): Promise<Sent> {
     for (let losses = 0;; losses++) {
       const context = this.#nextContext();
-      const { base } = context;
-      let repeated = false;
-      const answer = await this.cluster.transact(request(context), () => repeated = true);
+      const answer = await this.cluster.transact(request(context), () => this.#maybeDone = true);
       const revision = Number(answer.header.revision);
       const answers = answer.responses!;
-      const result: Sent = { kind: answer.succeeded ? "answered" : "refused", answers, revision, base };
+      const kind = answer.succeeded ? "answered" : "refused";
+      const result: Sent = { kind, answers, revision, base: context.base };
       if (answer.succeeded && isMarked(answers[0])) {
         this.#revision = revision;
         return result;
@@ -182,10 +184,13 @@ export class EtcdWriter {
       let fate: Fate = "not-done";
       if (!answer.succeeded && !etcd.guardsHold(answers, context)) fate = this.#fateIn(answer);
       // Nothing was written. But an attempt without an answer may still arrive.
-      else if (repeated) fate = await withFate(true, () => this.#fence());
-      if (fate === "not-done") return result;
+      else if (this.#maybeDone) fate = await this.#fence();
       if (fate === "done") return { ...result, kind: "repeated", revision: this.#revision };
-      if (repeated || losses === MAX_LOSSES) throw new EtcdError("unavailable", "the data was replaced", repeated);
+      if (fate === "not-done") {
+        this.#maybeDone = false;
+        return result;
+      }
+      if (this.#maybeDone || losses === MAX_LOSSES) throw new EtcdError("unavailable", "the data was replaced");
       await this.cluster.reopen();
     }
   }
@@ -212,7 +217,6 @@ export class EtcdWriter {
   /** Invalidates all transactions sent before, however long it takes. Meanwhile no write starts. */
   async #settle(): Promise<void> {
     for (;;) {
-      // No client waits for a cluster that may never come back.
       if (this.cluster.down !== undefined) this.#batches.reject(this.cluster.down);
       await this.cluster.answers;
       if (this.cluster.isClosed) return;
@@ -230,20 +234,6 @@ export class EtcdWriter {
     const { base, keys } = this.cluster;
     const value = etcd.encode(`${++this.#number} ${Date.now()}`);
     return { keys, marker: this.#marker, revision: this.#revision, value, base };
-  }
-}
-
-function isInsertion(waiting: WaitingWrite): waiting is WaitingInsertion {
-  return waiting.write.kind === "insert";
-}
-
-/** Runs a request beside a write that may have been executed, or was not. If it fails, its error says so. */
-async function withFate<T>(maybeDone: boolean, ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (error instanceof EtcdError) throw new EtcdError(error.fault, error.message, maybeDone);
-    throw maybeDone ? new EtcdError("unavailable", (error as Error).message, true) : error;
   }
 }
 

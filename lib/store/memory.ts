@@ -18,7 +18,7 @@ import {
   type Store,
   type Written,
 } from "../store.ts";
-import { FAIR_TURNS, shardOf, SHARDS } from "../turns.ts";
+import { FAIR_TURNS, Gate, shardOf, SHARDS } from "../turns.ts";
 import { type Content, Segment, SEGMENT_ROWS, Snapshots } from "./memory_segments.ts";
 
 /** Rows inserted at once; more are inserted in steps of this size, and yield to others in between. */
@@ -41,15 +41,14 @@ export class MemoryStore implements Store {
   readonly #index: readonly Map<string, number>[] = Array.from({ length: SHARDS }, () => new Map());
   /** The segments by their ids, in the order of their rows. Those with rows that are being inserted are not among them. */
   readonly #segments = new Map<number, Segment>();
-  #last: Segment | undefined;
+  /** The id of the segment that was published last, to whose end rows are written if it is still there. */
+  #last = 0;
   #lastId = 0;
   #size = 0;
   #revision: number;
   readonly #snapshots = new Snapshots();
-  /** Resolves once the rows that are being inserted in steps are in the table, or their names free. */
-  #inserting: Promise<void> = Promise.resolve();
-  /** Resolves once the next insertion in steps may start. */
-  #insertionsDone: Promise<void> = Promise.resolve();
+  /** Insertions in steps, one after the other, and writes to names that are being inserted. */
+  readonly #insertions = new Gate(1);
 
   /** @param revision The revision before the first write. By default the clock in microseconds: no version is reused. */
   constructor(revision: number = Date.now() * 1000) {
@@ -65,7 +64,7 @@ export class MemoryStore implements Store {
   put(row: NewRow, expected?: number): Awaitable<Written | undefined> {
     const { name } = row;
     const found = this.#find(name);
-    if (found === "being inserted") return this.#inserting.then(() => this.put(row, expected));
+    if (found === "being inserted") return this.#insertions.run(() => this.put(row, expected));
     if (expected !== undefined && expected !== versionOf(found)) return undefined;
     const version = ++this.#revision;
     const content = contentOf(row);
@@ -75,9 +74,11 @@ export class MemoryStore implements Store {
   }
 
   insert(rows: NewRows, expected?: number): Awaitable<readonly string[] | undefined> {
-    if (!("length" in rows) || rows.length > STEP_ROWS) return this.#insertInSteps(rows, expected);
+    if (!("length" in rows) || rows.length > STEP_ROWS) {
+      return this.#insertions.run(() => this.#insertInSteps(rows, expected));
+    }
     if (rows.some(({ name }) => this.#find(name) === "being inserted")) {
-      return this.#inserting.then(() => this.insert(rows, expected));
+      return this.#insertions.run(() => this.insert(rows, expected));
     }
     if (expected !== undefined && expected !== this.#revision) return undefined;
     const taken = rows.filter(({ name }) => this.#find(name) !== undefined).map(({ name }) => name);
@@ -87,7 +88,7 @@ export class MemoryStore implements Store {
 
   remove(name: string, expected?: number): Awaitable<boolean> {
     const found = this.#find(name);
-    if (found === "being inserted") return this.#inserting.then(() => this.remove(name, expected));
+    if (found === "being inserted") return this.#insertions.run(() => this.remove(name, expected));
     if (found === undefined || expected !== undefined && expected !== versionOf(found)) return false;
     this.#shardOf(name).delete(name);
     this.#revision++;
@@ -100,8 +101,7 @@ export class MemoryStore implements Store {
   }
 
   snapshot(ended?: () => void): Snapshot {
-    const segments = [...this.#segments.values()];
-    return this.#snapshots.snapshot({ segments, total: this.#size, revision: this.#revision }, ended);
+    return this.#snapshots.snapshot([...this.#segments.values()], this.#size, this.#revision, ended);
   }
 
   /** Counts what only snapshots hold as shared: where memory is short, the slowest end, and the operator is told. */
@@ -116,7 +116,7 @@ export class MemoryStore implements Store {
   }
 
   async close(): Promise<void> {
-    await this.#insertionsDone;
+    await this.#insertions.run(() => {});
   }
 
   #shardOf(name: string): Map<string, number> {
@@ -131,16 +131,20 @@ export class MemoryStore implements Store {
   }
 
   #append(name: string, content: Content, version: number): void {
-    if (!this.#last?.hasRoom(content.length)) this.#publish(new Segment(++this.#lastId, this.#snapshots));
+    let last = this.#segments.get(this.#last);
+    if (!last?.hasRoom(content.length)) {
+      last = new Segment(++this.#lastId, this.#snapshots);
+      this.#publish(last);
+    }
     // A name that is a slice would keep the text of a whole request in memory. Whoever reads many rows has names of
     // its own, in a set.
-    this.#put(this.#writable(this.#last!), JSON.parse(JSON.stringify(name)), content, version);
+    this.#put(this.#writable(last), JSON.parse(JSON.stringify(name)), content, version);
     this.#size++;
   }
 
   #publish(segment: Segment): void {
     this.#segments.set(segment.id, segment);
-    this.#last = segment;
+    this.#last = segment.id;
   }
 
   #put(segment: Segment, name: string, content: Content, version: number): void {
@@ -153,17 +157,11 @@ export class MemoryStore implements Store {
     if (segment.epoch >= this.#snapshots.newest) return segment;
     const copy = segment.copy();
     this.#segments.set(copy.id, copy);
-    if (this.#last === segment) this.#last = copy;
     return copy;
   }
 
   /** Inserts many rows: in steps that nobody sees, then published at once. */
   async #insertInSteps(rows: NewRows, expected?: number): Promise<readonly string[] | undefined> {
-    const before = this.#insertionsDone;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#insertionsDone = promise;
-    await before;
-    this.#inserting = promise;
     let staged: Segment[] = [];
     try {
       if (expected !== undefined && expected !== this.#revision) return undefined;
@@ -180,7 +178,7 @@ export class MemoryStore implements Store {
       this.#revision++;
       return taken;
     } finally {
-      this.#freeNames(staged).then(resolve);
+      await this.#freeNames(staged);
     }
   }
 
@@ -213,13 +211,11 @@ export class MemoryStore implements Store {
 
   /** Merges a segment that has few rows with a neighbour. Its cost is amortized over the removals before it. */
   #mergeSparse(segment: Segment): void {
-    if (segment.live === 0) return this.#retire(segment, undefined);
-    let before: Segment | undefined;
-    for (const each of this.#segments.values()) {
-      const arePair = before !== undefined && (each === segment || before === segment);
-      if (arePair && before!.live + each.live <= MERGED_ROWS) return this.#merge(before!, each);
-      if (before === segment) return;
-      before = each;
+    if (segment.live === 0) return this.#retire(segment);
+    const segments = [...this.#segments.values()];
+    const at = segments.indexOf(segment);
+    for (const [first, second] of [segments.slice(Math.max(0, at - 1), at + 1), segments.slice(at, at + 2)]) {
+      if (second !== undefined && first.live + second.live <= MERGED_ROWS) return this.#merge(first, second);
     }
   }
 
@@ -231,15 +227,14 @@ export class MemoryStore implements Store {
         this.#put(merged, nameIn(content), content, from.version(place));
       }
     }
-    this.#retire(second, merged);
+    this.#retire(second);
     first.retire();
     this.#segments.set(merged.id, merged);
   }
 
-  #retire(segment: Segment, by: Segment | undefined): void {
+  #retire(segment: Segment): void {
     segment.retire();
     this.#segments.delete(segment.id);
-    if (this.#last === segment) this.#last = by;
   }
 }
 

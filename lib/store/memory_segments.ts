@@ -259,8 +259,12 @@ export class Snapshots {
     return this.#open.at(-1)?.number ?? 0;
   }
 
-  snapshot(table: TableAtRevision, ended?: () => void): Snapshot {
-    const snapshot = new MemorySnapshot(++this.#taken, table, () => this.#close(snapshot), ended);
+  /** Returns a snapshot of segments, which no longer change from now on. */
+  snapshot(segments: readonly Segment[], total: number, revision: number, ended?: () => void): Snapshot {
+    const snapshot = new MemorySnapshot(++this.#taken, segments, total, revision, (snapshot) => {
+      this.#close(snapshot);
+      if (snapshot.isEnded) ended?.();
+    });
     this.#open.push(snapshot);
     return snapshot;
   }
@@ -300,36 +304,23 @@ export class Snapshots {
   }
 }
 
-/** The table's segments, which no longer change, and its state. */
-interface TableAtRevision {
-  readonly segments: readonly Segment[];
-  readonly total: number;
-  readonly revision: number;
-}
-
 /** Its cursor is an index in its own list of segments, times the rows of one, plus a place. */
 class MemorySnapshot implements Snapshot {
-  readonly total: number;
-  readonly revision: number;
   /** What is counted with this snapshot. */
   readonly retired: Retired[] = [];
-  #segments: readonly Segment[] | undefined;
-  #isEnded = false;
+  isEnded = false;
 
   constructor(
     readonly number: number,
-    { segments, total, revision }: TableAtRevision,
-    private readonly onClose: () => void,
-    private readonly ended?: () => void,
-  ) {
-    this.total = total;
-    this.revision = revision;
-    this.#segments = segments;
-  }
+    private segments: readonly Segment[] | undefined,
+    readonly total: number,
+    readonly revision: number,
+    private readonly onClose: (snapshot: MemorySnapshot) => void,
+  ) {}
 
   json(cursor: number): Portion<Uint8Array> {
-    if (this.#isEnded) throw unavailable("The listing was ended: it was read too slowly");
-    const segments = this.#segments ?? [];
+    if (this.isEnded) throw unavailable("The listing was ended: it was read too slowly");
+    const { segments = [] } = this;
     const stretches: { segment: Segment; from: number; to: number }[] = [];
     let bytes = 0;
     let next: number | undefined;
@@ -354,7 +345,7 @@ class MemorySnapshot implements Snapshot {
   }
 
   seek(row: number): Place {
-    const segments = this.#segments ?? [];
+    const { segments = [] } = this;
     let before = 0;
     for (const [i, segment] of segments.entries()) {
       if (row < before + segment.live) return { cursor: i * SEGMENT_ROWS + segment.places()[row - before], row };
@@ -364,15 +355,14 @@ class MemorySnapshot implements Snapshot {
   }
 
   close(): void {
-    if (this.#segments === undefined) return;
-    this.#segments = undefined;
-    this.onClose();
+    if (this.segments === undefined) return;
+    this.segments = undefined;
+    this.onClose(this);
   }
 
   /** Closes the snapshot though it is being read. */
   end(): void {
-    this.#isEnded = true;
+    this.isEnded = true;
     this.close();
-    this.ended?.();
   }
 }

@@ -9,7 +9,7 @@
 import { setImmediate } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
-import { Batches } from "./batches.ts";
+import { Batches, type Waiting } from "./batches.ts";
 import { isFailure, type PutResult, type Write, type WriteFailure, type WriteResult } from "./sqlite_batch.ts";
 import {
   type FileLock,
@@ -40,7 +40,7 @@ import {
   unavailable,
   type Written,
 } from "../store.ts";
-import type { BatchReply, WriterCall, WriterCalls, WriterMessage } from "./sqlite_writer.ts";
+import type { BatchReply, CallResult, WriterCall, WriterCalls } from "./sqlite_writer.ts";
 
 /** Writes in one transaction; more wait for the next. */
 const MAX_BATCH_WRITES = 10_000;
@@ -50,15 +50,15 @@ const MAX_BATCH_CHARACTERS = 16 * 1024 * 1024;
 const SNAPSHOT_GRACE_MS = 5_000;
 /** The delay before the log is truncated again after a failure. */
 const LOG_PAUSE_MS = 50;
+/** How often the thread looks whether the file is still the open one, while nothing is written. */
+const LOOK_MS = 1_000;
 
-/** Rows that are handed over part by part. */
-type Parts = AsyncIterable<readonly NewRow[]>;
-
-interface WaitingWrite extends PromiseWithResolvers<WriteResult> {
-  readonly write: Write;
-  /** The rows of an insertion that has a transaction of its own. */
-  readonly parts?: Parts;
-}
+/** A write, or rows that are inserted part by part, in a transaction of their own. */
+type Work = Write | {
+  readonly kind: "parts";
+  readonly parts: AsyncIterable<readonly NewRow[]>;
+  readonly expected?: number;
+};
 
 /** Calls the thread. It loads its modules itself, which needs read permission. */
 class WriterThread {
@@ -66,18 +66,15 @@ class WriterThread {
   readonly #calls: PromiseWithResolvers<unknown>[] = [];
   #ended: StoreError | undefined;
 
-  /** @param onFailure Called if the thread fails, with the error that its calls get. */
-  constructor(onEvent?: (event: WriterMessage) => void, onFailure?: (error: StoreError) => void) {
-    this.#worker.onmessage = ({ data }: MessageEvent<WriterMessage>) => {
-      if (data.kind === "result") this.#calls.shift()!.resolve(data.result);
-      else if (data.kind === "failed") this.#calls.shift()!.reject(unavailable(data.message));
-      else onEvent?.(data);
+  constructor() {
+    this.#worker.onmessage = ({ data: { result, failure } }: MessageEvent<CallResult>) => {
+      const { resolve, reject } = this.#calls.shift()!;
+      if (failure === undefined) resolve(result);
+      else reject(unavailable(failure));
     };
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      const error = unavailable(`The thread beside the server failed (${event.message}): restart the server`);
-      onFailure?.(error);
-      this.terminate(error);
+      this.terminate(unavailable(`The thread beside the server failed (${event.message}): restart the server`));
     };
   }
 
@@ -93,7 +90,7 @@ class WriterThread {
     return call.promise as Promise<ReturnType<WriterCalls[K]>>;
   }
 
-  /** Ends the thread, and fails the calls without a result. */
+  /** Ends the thread, and fails the calls without a result and all later ones. */
   terminate(error: StoreError = unavailable("The thread has ended")): void {
     this.#ended ??= error;
     this.#worker.terminate();
@@ -109,13 +106,17 @@ export class SqliteStore implements Store {
   #checker: WriterThread | undefined;
   /** Reads since the event loop's last turn. From the second on they share a transaction: four times as fast. */
   #readsThisTurn = 0;
-  readonly #writes = new Batches<WaitingWrite>("writes wait for the disk", nextBatch, (batch) => this.#perform(batch));
-  /** Why no more writes are accepted. */
-  #refusal: StoreError | undefined;
+  readonly #writes = new Batches<Work, WriteResult>(
+    "writes wait for the disk",
+    nextBatch,
+    (batch) => this.#perform(batch),
+  );
+  #timer: ReturnType<typeof setInterval> | undefined;
   /** Resolves once a snapshot may start; `undefined` if it may start now. */
   #clearing: Promise<void> | undefined;
   #leastVersion = 0;
   #isDamaged = false;
+  #diskIsFull = false;
 
   private constructor(
     private readonly file: string,
@@ -156,7 +157,7 @@ export class SqliteStore implements Store {
     try {
       const prepared = readOnly ? prepareToRead(path) : prepareFile(path);
       store = new SqliteStore(path, prepared, note, lock);
-      if (readOnly) store.#refuse(unavailable("The table's file may only be read"));
+      if (readOnly) store.#writes.refuse(unavailable("The table's file may only be read"));
       else if (prepared.damage === undefined) await store.#startWriter();
       return store;
     } catch (error) {
@@ -166,8 +167,11 @@ export class SqliteStore implements Store {
   }
 
   async #startWriter(): Promise<void> {
-    this.#writer = new WriterThread((event) => this.#onEvent(event), (error) => this.#refuse(error));
-    if (await this.#writer.call("open", this.file)) this.#onOthers();
+    this.#writer = new WriterThread();
+    this.#heed(await this.#writer.call("open", this.file));
+    this.#timer = setInterval(() => {
+      if (!this.#writes.isRunning) this.#perform([]).catch(() => {});
+    }, LOOK_MS);
   }
 
   get(name: string): Row | undefined {
@@ -183,25 +187,38 @@ export class SqliteStore implements Store {
   }
 
   async put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
-    const put = await this.#write({ kind: "put", name, json, expected }) as PutResult;
+    const put = await this.#writes.add({ kind: "put", name, json, expected }) as PutResult;
     return put && { row: { name, content: rowContent(name, json), version: put.version }, created: put.created };
   }
 
   insert(rows: NewRows, expected?: number): Promise<readonly string[] | undefined> {
-    const [own, parts] = "length" in rows ? [rows.map(bareRow), undefined] : [[], rows];
-    return this.#write({ kind: "insert", rows: own, expected }, parts) as Promise<readonly string[] | undefined>;
+    const work: Work = "length" in rows
+      ? { kind: "insert", rows: rows.map(bareRow), expected }
+      : { kind: "parts", parts: rows, expected };
+    return this.#writes.add(work) as Promise<readonly string[] | undefined>;
   }
 
   remove(name: string, expected?: number): Promise<boolean> {
-    return this.#write({ kind: "remove", name, expected }) as Promise<boolean>;
+    return this.#writes.add({ kind: "remove", name, expected }) as Promise<boolean>;
   }
 
   snapshot(ended?: () => void): Awaitable<Snapshot> {
-    const state = this.#read(() => this.#query.state.get()) as unknown as TableState;
-    // A table that fits one portion is read at once; only a larger one needs a transaction of its own.
-    if (fitsOnePortion(state.longest, state.total + 1)) return this.#smallSnapshot();
-    if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
-    return this.#snapshots.snapshot(state.revision, ended);
+    const state = () => this.#read(() => this.#query.state.get()) as unknown as TableState;
+    const { longest, revision: current, total: rows } = state();
+    if (!fitsOnePortion(longest, rows + 1)) {
+      if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
+      return this.#snapshots.snapshot(current, ended);
+    }
+    // A table that fits one portion is read at once, in the transaction that a turn's reads share from the second on.
+    const { revision, total } = state();
+    const { members } = this.#read(() => this.#query.all.get()) as { readonly members: string | null };
+    return {
+      revision,
+      total,
+      json: () => ({ content: `{${members ?? ""}}`, next: undefined }),
+      seek: () => ({ cursor: START, row: 0 }),
+      close: () => {},
+    };
   }
 
   largestNumber(): Promise<number> {
@@ -209,8 +226,9 @@ export class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
-    await this.#writes.running;
-    this.#refuse(unavailable("The store is closed"));
+    await this.#writes.done();
+    this.#writes.refuse(unavailable("The store is closed"));
+    clearInterval(this.#timer);
     this.#checker?.terminate();
     this.#endReads();
     this.#snapshots.close();
@@ -237,20 +255,6 @@ export class SqliteStore implements Store {
     this.#readsThisTurn = 0;
   }
 
-  #smallSnapshot(): Snapshot {
-    // This is not the turn's first read, so it runs in a transaction: state and rows have the same revision.
-    const [{ revision, total }, { members }] = this.#read(
-      () => [this.#query.state.get(), this.#query.all.get()],
-    ) as unknown as [TableState, { readonly members: string | null }];
-    return {
-      revision,
-      total,
-      json: () => ({ content: `{${members ?? ""}}`, next: undefined }),
-      seek: () => ({ cursor: START, row: 0 }),
-      close: () => {},
-    };
-  }
-
   /** Converts an error of SQLite. Damage is reported, and ends writing: it could spread. */
   #failure(error: unknown): StoreError {
     const failure = storeError(error);
@@ -264,7 +268,7 @@ export class SqliteStore implements Store {
     const found = `${this.file} is damaged (${damage.replace("The table's file: ", "")})`;
     const rescue = "stop the server, then restore a backup or try: sqlite3 FILE .recover | sqlite3 NEW-FILE";
     this.note(`${found}: what can be read is served, and writes are refused; ${rescue}`);
-    this.#refuse(new StoreError("damaged", "The table's file is damaged: nothing is written to it any more"));
+    this.#writes.refuse(new StoreError("damaged", "The table's file is damaged: nothing is written to it any more"));
   }
 
   /** Looks for damage while the table is served. */
@@ -276,68 +280,55 @@ export class SqliteStore implements Store {
     if (damage !== undefined) this.#onDamage(damage);
   }
 
-  #onOthers(): void {
-    this.#endReads();
-    this.#leastVersion = leastVersion(this.#reader);
-    const line = "another program has written to it, but may only read it: every row counts as changed";
-    this.note(`${this.file}: ${line}`);
+  /** Performs a batch; an empty one finds out how the file is. */
+  async #perform(batch: readonly Waiting<Work, WriteResult>[]): Promise<(WriteResult | StoreError)[]> {
+    const first = batch.at(0)?.item;
+    const { results } = this.#heed(
+      first?.kind === "parts"
+        ? await this.#handOver(first.parts, first.expected)
+        : await this.#writer!.call("batch", batch.map(({ item }) => item as Write)),
+    );
+    return results.map((result) => isFailure(result) ? new StoreError(result.fault, result.message) : result);
   }
 
-  #onEvent(event: WriterMessage): void {
-    if (event.kind === "room") {
-      const low = "is full: until it has room, only removals, smaller rows and what fits into the file are written";
-      this.note(`${this.file}: the disk ${event.isLow ? low : "has room again"}`);
-    } else if (event.kind === "lost") {
-      this.note(`${event.reason} while it was open: no more is written; put it back, or restart the server`);
-      // A write in progress may be in a file that is never opened again.
-      const error = unavailable("The table's file was removed or replaced while it was open");
-      this.#refuse(error);
-      this.#writer?.terminate(error);
-    }
-  }
-
-  #write(write: Write, parts?: Parts): Promise<WriteResult> {
-    if (this.#refusal) return Promise.reject(this.#refusal);
-    const waiting = { write, parts, ...Promise.withResolvers<WriteResult>() };
-    this.#writes.add(waiting);
-    return waiting.promise;
-  }
-
-  async #perform(batch: readonly WaitingWrite[]): Promise<void> {
-    let reply: BatchReply;
+  async #handOver(parts: AsyncIterable<readonly NewRow[]>, expected?: number): Promise<BatchReply> {
+    const writer = this.#writer!;
+    writer.call("begin", expected).catch(() => {});
     try {
-      const [{ parts }] = batch;
-      const writes = batch.map(({ write }) => write);
-      reply = await (parts === undefined ? this.#writer!.call("batch", writes) : this.#handOver(batch[0], parts));
+      for await (const rows of parts) await writer.call("add", rows.map(bareRow));
     } catch (error) {
-      for (const { reject } of batch) reject(error);
-      return;
+      this.#heed(await writer.call("end", false));
+      throw error;
     }
-    const { results, othersWrote, logIsFull } = reply;
+    return await writer.call("end", true);
+  }
+
+  /** Heeds what the thread found beside the results. */
+  #heed(reply: BatchReply): BatchReply {
+    const { results, lost, leastVersion, diskIsFull, logIsFull } = reply;
     this.#endReads();
-    if (othersWrote) this.#onOthers();
+    if (lost !== undefined) {
+      this.note(`${lost} while it was open: no more is written; put it back, or restart the server`);
+      // What was written may be in a file that is never opened again.
+      const error = unavailable("The table's file was removed or replaced while it was open");
+      this.#writer!.terminate(error);
+      throw error;
+    }
+    if (leastVersion > this.#leastVersion) {
+      this.#leastVersion = leastVersion;
+      const line = "another program has written to it, but may only read it: every row counts as changed";
+      this.note(`${this.file}: ${line}`);
+    }
+    if (diskIsFull !== this.#diskIsFull) {
+      this.#diskIsFull = diskIsFull;
+      const full = "is full: until it has room, only removals, smaller rows and what fits into the file are written";
+      this.note(`${this.file}: the disk ${diskIsFull ? full : "has room again"}`);
+    }
     const damage = results.find((result) => isFailure(result) && result.fault === "damaged");
     if (damage !== undefined) this.#onDamage((damage as WriteFailure).message);
     // The check reads at one revision, too, and cannot be ended.
     if (logIsFull && this.#checker === undefined) this.#clearing ??= this.#shortenLog();
-    batch.forEach(({ resolve, reject }, i) => {
-      const result = results[i];
-      if (isFailure(result)) reject(new StoreError(result.fault, result.message));
-      else resolve(result);
-    });
-  }
-
-  async #handOver({ write: { expected }, reject }: WaitingWrite, parts: Parts): Promise<BatchReply> {
-    const writer = this.#writer!;
-    writer.call("begin", expected).catch(() => {});
-    let commit = false;
-    try {
-      for await (const rows of parts) await writer.call("add", rows.map(bareRow));
-      commit = true;
-    } catch (error) {
-      reject(error);
-    }
-    return await writer.call("end", commit);
+    return reply;
   }
 
   /**
@@ -358,20 +349,15 @@ export class SqliteStore implements Store {
     }
     this.#clearing = undefined;
   }
-
-  /** Stops accepting writes, and fails those that wait. */
-  #refuse(error: StoreError): void {
-    this.#refusal ??= error;
-    this.#writes.reject(error);
-  }
 }
 
 /** Takes as many of the waiting writes as one transaction may have. */
-function nextBatch(waiting: WaitingWrite[]): readonly WaitingWrite[] {
+function nextBatch(waiting: Waiting<Work, WriteResult>[]): readonly Waiting<Work, WriteResult>[] {
   let count = 0;
   for (let characters = 0; count < waiting.length && count < MAX_BATCH_WRITES; count++) {
-    if (characters > MAX_BATCH_CHARACTERS || waiting[count].parts !== undefined) break;
-    characters += charactersOf(waiting[count].write);
+    const { item } = waiting[count];
+    if (characters > MAX_BATCH_CHARACTERS || item.kind === "parts") break;
+    characters += charactersOf(item);
   }
   return waiting.splice(0, Math.max(1, count));
 }

@@ -7,7 +7,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
-import { inTransaction, leastVersion, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
+import { leastVersion, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import type { Room } from "./sqlite_reserve.ts";
 import type { NewRow, StoreFault } from "../store.ts";
 
@@ -39,18 +39,19 @@ export class BatchRunner {
   #state: TableState = { revision: 0, total: 0, longest: 0 };
   /** The result so far of an insertion whose rows come part by part. */
   #insertion: string[] | WriteFailure | undefined;
-  #leastVersion: number;
+  /** The least version of all rows, which rises when another program's write is noticed. */
+  leastVersion: number;
+  /** The same in the current transaction. */
+  #floor = 0;
   /** The file's `data_version`, which other programs' writes change, in the last transaction that was committed. */
   #seen: number | undefined;
   /** The same in the current transaction. */
   #current: number | undefined;
   /** Whether the current transaction is the first after another program's write. */
   #isCorrecting = false;
-  #othersWrote = false;
 
-  /** Corrects the table's state, too, if it does not fit its rows. */
   constructor(private readonly database: DatabaseSync, private readonly room?: Room) {
-    this.#leastVersion = leastVersion(database);
+    this.leastVersion = leastVersion(database);
     const prepare = (sql: string) => database.prepare(sql);
     // Any version is expected where none is given.
     const isExpected = "ifnull(max(version, ?) = ?, 1)";
@@ -64,14 +65,6 @@ export class BatchRunner {
       insert: prepare("INSERT INTO rows (name, json, version) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING"),
       remove: prepare(`DELETE FROM rows WHERE name = ? AND ${isExpected}`),
     };
-    this.run([]);
-  }
-
-  /** Whether another program has written to the file since this was asked last. */
-  noticedOthers(): boolean {
-    const wrote = this.#othersWrote;
-    this.#othersWrote = false;
-    return wrote;
   }
 
   /** Writes in one transaction, synced to disk; on a full disk each in its own, so that as few as possible fail. */
@@ -103,20 +96,19 @@ export class BatchRunner {
   }
 
   #inOne(writes: readonly Write[]): WriteResult[] {
-    const results = inTransaction(this.database, () => {
+    try {
       this.#begin();
       const results = writes.map((write) => this.#write(write));
-      if (writes.length > 0 || this.#isCorrecting) this.#saveState();
+      this.#commit(writes.length > 0);
       return results;
-    });
-    this.#committed();
-    return results;
+    } finally {
+      this.#rollBack();
+    }
   }
 
   /** Begins an insertion of rows that come part by part, in a transaction of its own. */
   begin(expected?: number): void {
     this.#step(() => {
-      this.database.exec("BEGIN IMMEDIATE");
       this.#begin();
       this.#insertion = expected !== undefined && expected !== this.#state.revision ? undefined : [];
     });
@@ -133,12 +125,9 @@ export class BatchRunner {
   /** Ends an insertion: commits it if all its names were free and it shall be, and returns its result. */
   end(commit: boolean): WriteResult {
     this.#step(() => {
-      if (!commit || !Array.isArray(this.#insertion) || this.#insertion.length > 0) return;
-      this.#saveState();
-      this.database.exec("COMMIT");
-      this.#committed();
+      if (commit && Array.isArray(this.#insertion) && this.#insertion.length === 0) this.#commit(true);
     });
-    if (this.database.isTransaction) this.database.exec("ROLLBACK");
+    this.#rollBack();
     this.room?.settle();
     return this.#insertion;
   }
@@ -152,8 +141,10 @@ export class BatchRunner {
   }
 
   #begin(): void {
+    this.database.exec("BEGIN IMMEDIATE");
     const wasFull = this.room?.begin();
     this.#state = this.#sql.readState.get() as unknown as TableState;
+    this.#floor = this.leastVersion;
     // After a full disk, SQLite may take the own failure for another's write.
     if (wasFull) this.#seen = undefined;
     this.#current = this.#sql.dataVersion.get()!.data_version as number;
@@ -171,22 +162,27 @@ export class BatchRunner {
         ifnull(max(octet_length(name) + octet_length(json)), 0) AS longest FROM rows`).get() as unknown as TableState;
     this.#state.total = total;
     this.#state.longest = Math.max(this.#state.longest, longest);
-    this.#state.revision = Math.max(this.#state.revision, revision, this.#leastVersion) + 1;
+    this.#state.revision = Math.max(this.#state.revision, revision, this.#floor) + 1;
     this.database.exec(`
       CREATE TABLE IF NOT EXISTS written_by_others (revision INTEGER NOT NULL) STRICT;
       INSERT INTO written_by_others VALUES (${this.#state.revision})`);
-    this.#leastVersion = this.#state.revision;
+    this.#floor = this.#state.revision;
   }
 
-  #saveState(): void {
-    this.#sql.writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
-    this.room?.claim();
-  }
-
-  /** What the transaction corrected need not be corrected again. */
-  #committed(): void {
+  #commit(isWritten: boolean): void {
+    if (isWritten || this.#isCorrecting) {
+      this.#sql.writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
+      this.room?.claim();
+    }
+    this.database.exec("COMMIT");
+    // What the transaction corrected need not be corrected again.
     this.#seen = this.#current;
-    this.#othersWrote ||= this.#isCorrecting;
+    this.leastVersion = this.#floor;
+  }
+
+  /** Some errors, such as a full disk, have already ended the transaction. */
+  #rollBack(): void {
+    if (this.database.isTransaction) this.database.exec("ROLLBACK");
   }
 
   #write(write: Write): WriteResult {
@@ -198,7 +194,7 @@ export class BatchRunner {
   #put(name: string, json: string, expected?: number): PutResult {
     const version = this.#state.revision + 1;
     if (
-      expected !== 0 && this.#sql.update.run(json, version, name, this.#leastVersion, expected ?? null).changes === 1
+      expected !== 0 && this.#sql.update.run(json, version, name, this.#floor, expected ?? null).changes === 1
     ) {
       this.#note(name, json);
       return { version, created: false };
@@ -214,7 +210,7 @@ export class BatchRunner {
   }
 
   #remove(name: string, expected?: number): boolean {
-    if (this.#sql.remove.run(name, this.#leastVersion, expected ?? null).changes === 0) return false;
+    if (this.#sql.remove.run(name, this.#floor, expected ?? null).changes === 0) return false;
     this.#state.revision++;
     this.#state.total--;
     return true;

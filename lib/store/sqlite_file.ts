@@ -143,11 +143,14 @@ export function prepareFile(file: string): PreparedFile {
     const prepared = checked(database, file);
     if (prepared.damage !== undefined) return prepared;
     configure(database);
-    if (isEmpty) inTransaction(database, create);
-    ready = prepared;
+    if (!isEmpty) ready = prepared;
+    // Closing the file rolls back what fails.
+    database.exec("BEGIN IMMEDIATE");
+    if (isEmpty) create(database);
     // Fails now, instead of at the first write, if the file is read-only.
-    const { changes } = inTransaction(database, (database) => database.prepare("UPDATE state SET id = id").run());
+    const { changes } = database.prepare("UPDATE state SET id = id").run();
     if (changes !== 1) throw unavailable(`${file} is damaged: its table state has ${changes} rows`);
+    database.exec("COMMIT");
     return prepared;
   } catch (error) {
     // On a full disk, what is in the file can be served, and perhaps removed.
@@ -287,20 +290,6 @@ function atOnce(database: DatabaseSync, sql: string): Record<string, unknown> | 
     return undefined;
   } finally {
     database.exec(`PRAGMA busy_timeout = ${FILE_LOCK_WAIT_MS}`);
-  }
-}
-
-/** Runs a function in one write transaction, which is rolled back if it throws. */
-export function inTransaction<T>(database: DatabaseSync, work: (database: DatabaseSync) => T): T {
-  database.exec("BEGIN IMMEDIATE");
-  try {
-    const result = work(database);
-    database.exec("COMMIT");
-    return result;
-  } catch (error) {
-    // Some errors, such as a full disk, have already ended the transaction.
-    if (database.isTransaction) database.exec("ROLLBACK");
-    throw error;
   }
 }
 

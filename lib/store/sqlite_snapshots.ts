@@ -113,9 +113,8 @@ export class SnapshotPool {
   snapshot(revision: number, ended?: () => void): Snapshot {
     const transaction = this.#open.get(revision) ?? this.#begin();
     const { readers, state } = transaction;
-    let isOpen = true;
     const read = <T>(portion: () => T): T => {
-      if (!isOpen || this.#isClosed) throw unavailable("The store is closed");
+      if (this.#isClosed) throw unavailable("The store is closed");
       if (!readers.has(snapshot)) {
         throw unavailable("The snapshot was ended: it was read too slowly while much was written");
       }
@@ -131,7 +130,6 @@ export class SnapshotPool {
       json: (cursor) => read(() => transaction.json(cursor)),
       seek: (row) => read(() => transaction.seek(row)),
       close: () => {
-        isOpen = false;
         if (readers.delete(snapshot) && readers.size === 0 && !this.#isClosed) this.#release(transaction);
       },
     };

@@ -52,7 +52,7 @@ Deno.test("after every node has failed there is a pause, and in the end an error
   const { etcd, seen, now } = gateway([REFUSED]);
   await assert.rejects(
     etcd.ask("/v3/kv/txn", "{}"),
-    new EtcdError("unavailable", "http://c:1: Connection refused", false),
+    new EtcdError("unavailable", "http://c:1: Connection refused"),
   );
   assert.deepEqual(seen.slice(0, 5), ["a", "b", "c", "100 ms", "a"]);
   assert.equal(now(), 10_000);
@@ -61,7 +61,7 @@ Deno.test("after every node has failed there is a pause, and in the end an error
 
 Deno.test("each node is asked once where that is asked for", async () => {
   const { etcd, seen } = gateway([REFUSED]);
-  await assert.rejects(etcd.ask("/v3/kv/txn", "{}", { once: true }), { fault: "unavailable", maybeDone: false });
+  await assert.rejects(etcd.ask("/v3/kv/txn", "{}", { once: true }), { fault: "unavailable" });
   assert.deepEqual(seen, ["a", "b", "c"]);
   etcd.close();
 });
@@ -82,7 +82,7 @@ for (const [name, answer, maybeDone] of tries) {
     const { etcd } = gateway([answer]);
     let unanswered = 0;
     const asked = etcd.ask("/v3/kv/txn", "{}", { unanswered: () => unanswered++ });
-    await assert.rejects(asked, { name: "EtcdError", fault: "unavailable", maybeDone });
+    await assert.rejects(asked, { name: "EtcdError", fault: "unavailable" });
     assert.equal(unanswered > 0, maybeDone);
     etcd.close();
   });
@@ -103,30 +103,95 @@ const refusals: [status: number, message: string, fault: string][] = [
 for (const [status, message, fault] of refusals) {
   Deno.test(`${status} ${message}: no other node is asked`, async () => {
     const { etcd, seen } = gateway([refusal(status, message)]);
-    await assert.rejects(etcd.ask("/v3/kv/txn", "{}"), { fault, maybeDone: false });
+    let unanswered = 0;
+    const options = { unanswered: () => unanswered++ };
+    await assert.rejects(etcd.ask("/v3/kv/txn", "{}", options), { fault });
+    assert.equal(unanswered, 0);
     assert.equal(seen.length, 1);
     const after = gateway([RESET, refusal(status, message)]);
-    await assert.rejects(after.etcd.ask("/v3/kv/txn", "{}"), { fault, maybeDone: true });
+    await assert.rejects(after.etcd.ask("/v3/kv/txn", "{}", options), { fault });
+    assert.equal(unanswered, 1);
     etcd.close();
     after.etcd.close();
   });
 }
 
-Deno.test("a try has 2 s, and more for a large request", async () => {
-  let asked: string[] = [];
-  const { etcd } = gateway([DONE], {
+/** A gateway whose nodes are silent, but the second one may refuse, or send pieces of an answer; timers end after a hundredth of their time. */
+async function withSilentNodes(
+  second: number | "refuses",
+  body: (ask: (body: string, isLong?: boolean) => Promise<unknown>, seen: string[]) => Promise<void>,
+): Promise<void> {
+  const { setTimeout: real } = globalThis;
+  let now = 0;
+  const seen: string[] = [];
+  const { etcd } = gateway([], {
     nodes: ["http://a:1", "http://b:1"],
-    fetch: (_, { signal }) =>
-      new Promise((_, failed) => {
-        signal!.addEventListener("abort", () => failed(signal!.reason));
-        asked.push("waits");
-      }),
-    now: () => asked.length < 2 ? 0 : 20_000,
+    now: () => now,
+    wait: () => Promise.resolve(),
+    fetch: (url, { signal }) => {
+      const does = new URL(url).hostname === "b" ? second : 0;
+      if (does === "refuses") return Promise.resolve(refusal(503, "etcdserver: no leader", 14));
+      let left = does;
+      const stopped = Promise.withResolvers<never>();
+      signal!.addEventListener("abort", () => stopped.reject(signal!.reason));
+      if (left === 0) return stopped.promise;
+      const stream = new ReadableStream({
+        pull: async (controller) => {
+          await Promise.race([stopped.promise, new Promise((resolve) => real(resolve, 1.5))]);
+          if (left > 0) controller.enqueue(new TextEncoder().encode(" "));
+          else {
+            controller.enqueue(new TextEncoder().encode('{"header":{"revision":"7"}}'));
+            controller.close();
+          }
+          left--;
+        },
+      });
+      return Promise.resolve(new Response(stream));
+    },
   });
-  await assert.rejects(etcd.ask("/v3/kv/txn", "{}", { tryMs: 0.3 }), { message: /no answer within 1 ms$/ });
-  asked = [];
-  await assert.rejects(etcd.ask("/v3/kv/txn", "x".repeat(2999), { tryMs: 1 }), { message: /no answer within 3 ms$/ });
-  etcd.close();
+  globalThis.setTimeout = ((end: () => void, ms: number) => {
+    seen.push(`${ms} ms`);
+    const timer = real(() => {
+      now += ms;
+      end();
+    }, ms / 100);
+    return timer;
+  }) as typeof setTimeout;
+  try {
+    await body((text, isLong) => etcd.ask("/v3/kv/txn", text, { isLong }), seen);
+  } finally {
+    globalThis.setTimeout = real;
+    etcd.close();
+  }
+}
+
+Deno.test("a node may be silent for 2 s, and for more with a large request; then the next one is asked", async () => {
+  await withSilentNodes(0, async (ask, seen) => {
+    await assert.rejects(ask("{}"), { message: /no answer within 2000 ms$/ });
+    assert.deepEqual(seen, Array(5).fill("2000 ms"));
+    seen.length = 0;
+    await assert.rejects(ask("x".repeat(1_999_999)), { message: /no answer within 3999 ms$/ });
+    assert.deepEqual(seen, ["3999 ms", "3999 ms", "3999 ms", "2 ms"]);
+  });
+});
+
+Deno.test("once all nodes were silent, one may take long to make a long answer", async () => {
+  await withSilentNodes(0, async (ask, seen) => {
+    await assert.rejects(ask("{}", true), { message: /no answer within 2000 ms$/ });
+    assert.deepEqual(seen, ["2000 ms", "2000 ms", "6000 ms"]);
+  });
+  // Where another one says that it cannot, it may soon, and the silent one must not keep the request from it.
+  await withSilentNodes("refuses", async (ask, seen) => {
+    await assert.rejects(ask("{}", true), { message: /no answer within 2000 ms$/ });
+    assert.deepEqual([...new Set(seen)], ["2000 ms"]);
+  });
+});
+
+Deno.test("a node that goes on answering is not silent", async () => {
+  await withSilentNodes(20, async (ask, seen) => {
+    assert.deepEqual(await ask("{}", true), { header: { revision: "7" } });
+    assert.deepEqual(seen, ["2000 ms", "2000 ms"]);
+  });
 });
 
 Deno.test("closing gives up what is under way", async () => {
@@ -134,10 +199,14 @@ Deno.test("closing gives up what is under way", async () => {
     fetch: (_, { signal }) =>
       new Promise((_, failed) => signal!.addEventListener("abort", () => failed(signal!.reason))),
   });
-  const asked = etcd.ask("/v3/kv/txn", "{}");
+  let unanswered = 0;
+  const options = { unanswered: () => unanswered++ };
+  const asked = etcd.ask("/v3/kv/txn", "{}", options);
   etcd.close();
-  await assert.rejects(asked, { fault: "closed", maybeDone: true });
-  await assert.rejects(etcd.ask("/v3/kv/txn", "{}"), { fault: "closed", maybeDone: false });
+  await assert.rejects(asked, { fault: "closed" });
+  assert.equal(unanswered, 1);
+  await assert.rejects(etcd.ask("/v3/kv/txn", "{}", options), { fault: "closed" });
+  assert.equal(unanswered, 1);
 });
 
 Deno.test("all who need a token wait for the same one, and get another when it is refused", async () => {
@@ -214,7 +283,7 @@ for (const [status, most] of endless) {
     });
     await assert.rejects(
       etcd.ask("/v3/kv/range", "{}", { once: true }),
-      new EtcdError("unavailable", `http://a:1: at most ${most} octets are allowed in an answer, saw more`, true),
+      new EtcdError("unavailable", `http://a:1: at most ${most} octets are allowed in an answer, saw more`),
     );
     assert(cancelled);
     assert(pieces <= most / piece.length + 3, `${pieces} pieces`);

@@ -122,6 +122,27 @@ test("a listing whose revision is compacted ends with an error, never with rows 
   await store.close();
 });
 
+test("a listing asks the next node when one is silent, as fast as others do, and the cluster is not taken for lost", async () => {
+  const silent = (await nodes.leader() + 1) % nodes.count;
+  const notes: string[] = [];
+  const urls = [...nodes.urls.slice(silent), ...nodes.urls.slice(0, silent)];
+  const store = new EtcdStore({ nodes: urls, prefix: freshPrefix(), note: (line) => notes.push(line) });
+  await store.put(row("a"));
+  await nodes.signal(silent, "SIGSTOP");
+  try {
+    const start = performance.now();
+    const [snapshot, found, written] = await Promise.all([store.snapshot(), store.get("a"), store.put(row("b"))]);
+    const ms = performance.now() - start;
+    assert(ms >= 2000 && ms < 4000, `${ms} ms`);
+    assert.deepEqual([snapshot.total >= 1, found?.content, written?.created], [true, '{"a":{}}', true]);
+    assert.deepEqual(notes, []);
+  } finally {
+    await nodes.signal(silent, "SIGCONT");
+  }
+  await store.close();
+  await nodes.healthy();
+});
+
 test("closing waits for the writes that were asked for", async () => {
   const prefix = freshPrefix();
   const store = open(prefix);

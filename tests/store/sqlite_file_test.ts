@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
 import {
   clearLog,
-  inTransaction,
   lockFile,
   openFile,
   openingError,
@@ -43,22 +42,6 @@ Deno.test("a new file's revisions start from the clock", () => {
     prepareFile(file);
     const database = openFile(file);
     assert(single(database, "SELECT revision FROM state") as number >= before);
-    database.close();
-  });
-});
-
-Deno.test("a transaction is committed or rolled back", () => {
-  withFile((file) => {
-    prepareFile(file);
-    const database = openFile(file);
-    assert.equal(inTransaction(database, () => database.prepare("UPDATE state SET total = 7").run().changes), 1);
-    assert.throws(() =>
-      inTransaction(database, () => {
-        database.exec("UPDATE state SET total = 8");
-        throw new Error("no");
-      }), /^Error: no$/);
-    assert.equal(single(database, "SELECT total FROM state"), 7);
-    assert.equal(database.isTransaction, false);
     database.close();
   });
 });
