@@ -5,7 +5,7 @@
  */
 
 import { ByteBuffer, NO_BYTES, readPieces, writeAll, writeLine } from "./bytes.ts";
-import { type ExplainOptions, type PageChoice, UsageError } from "./cli.ts";
+import { type ExplainOptions, UsageError } from "./cli.ts";
 import { cannotRead, type InputFile, inputName, openFile, otherFormat, requireConnection } from "./cli/input.ts";
 import { END_SIGNALS, Failure } from "./cli/values.ts";
 import { EXIT_FAILURE } from "./exit_code.ts";
@@ -196,7 +196,7 @@ async function showOnPage(
   input: InputFile,
   start: Uint8Array,
   { file, connection, showCredentials }: ExplainOptions,
-  { port, history }: PageChoice,
+  { port, history }: NonNullable<ExplainOptions["page"]>,
 ): Promise<number> {
   const { openRecordedPage } = await import("./page.ts");
   async function* pieces() {

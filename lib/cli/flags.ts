@@ -89,8 +89,8 @@ function sized(typed: string, help: string, or: number, least: number, most: num
   return preset(LIMITS, typed, help, size, byteCount(least, most));
 }
 
-function timed(group: string, typed: string, help: string, orMs: number): Flag<number> {
-  return preset(group, typed, help, orMs / 1000, milliseconds);
+function timed(typed: string, help: string, orMs: number): Flag<number> {
+  return preset(LIMITS, typed, help, orMs / 1000, milliseconds);
 }
 
 /** Creates a flag with one of a few values; `or` is the option without it. */
@@ -107,6 +107,9 @@ function filed(group: string, typed: string, file: Flag["file"], help: string): 
   return { ...valued(group, typed, help), file };
 }
 
+const { maxContentBytes, maxHeadBytes } = REQUEST_LIMITS;
+const { maxBufferedBytes, maxConnections, idleTimeoutMs, headTimeoutMs } = SERVER_LIMITS;
+
 // The groups in the help.
 const ADDRESS = "Address";
 const ROWS = "Rows";
@@ -122,14 +125,13 @@ const FEW = undefined;
 const CA_FILE = (group: string) =>
   filed(group, "--cacert FILE", "read", "trust the certificates in this file too (PEM)");
 const COLOR = choice("--color WHEN", "auto (at a terminal), always or never (auto)", ["auto", "always", "never"]);
+const DELAY = wholeNumbers(0, 600_000);
 const CONNECTION = (help: string) => valued(FEW, "--connection N", help, wholeNumber(1, 1_000_000_000));
 const EXPLAIN = toggle(SHOWN, "--explain", "explain each octet of each exchange");
-const FIELDS = (group: string, help: string) => preset(group, "--fields LIST", help, DEFAULT_FIELDS);
 const JSON_LINES = toggle(FEW, "--json", "one line of JSON for each exchange");
-const MAX_BUFFERED = (help: string) =>
-  sized("--max-buffered BYTES", help, SERVER_LIMITS.maxBufferedBytes, 2 ** 16, 2 ** 40);
+const MAX_BUFFERED = (help: string) => sized("--max-buffered BYTES", help, maxBufferedBytes, 2 ** 16, 2 ** 40);
 const MAX_CONNECTIONS = (help: string) =>
-  preset(LIMITS, "--max-connections N", help, SERVER_LIMITS.maxConnections, wholeNumber(1, 1_000_000));
+  preset(LIMITS, "--max-connections N", help, maxConnections, wholeNumber(1, 1_000_000));
 const PAGE = (help: string) =>
   valued(SHOWN, "--page [PORT]", `${help} in a browser (${PAGE_PORT}, or any free port)`, (text, flag) => {
     return { port: text === "" ? undefined : wholeNumber(0, 65535)(text, flag) };
@@ -139,9 +141,9 @@ const PAGE_HISTORY = (help: string) =>
 const PORT = (or: number) =>
   preset(ADDRESS, "-p, --port PORT", "the port, 0 for any free one", or, wholeNumber(0, 65535));
 const RECORD_FILE = filed(SHOWN, "--record FILE", "write", "a new file for the traffic, for Wireshark (pcapng)");
+const TIMEOUT_SECONDS = CLIENT_TIMEOUT_MS / 1000;
 const SHOW_CREDENTIALS = (verb: string) =>
   toggle(SHOWN, "--show-credentials", `${verb} values of Authorization, Cookie and the like`);
-const TIMEOUT = (group: string, help: string) => timed(group, "--timeout SEC", help, CLIENT_TIMEOUT_MS);
 
 /** The flag that every command has. */
 export const HELP_FLAG: Flag<boolean> = toggle(FEW, "-h, --help", "show this text");
@@ -152,7 +154,7 @@ export const SERVE_FLAGS = {
   port: PORT(DEFAULT_PORT),
   store: preset(ROWS, "--store STORE", "memory, sqlite:FILE, etcd:URL,URL/PREFIX", "memory"),
   rowsFile: filed(ROWS, "--rows FILE", "read", "fill an empty table: of get all, or a row a line"),
-  fields: FIELDS(ROWS, "fields as type,age:integer, or '*'"),
+  fields: preset(ROWS, "--fields LIST", "fields as type,age:integer, or '*'", DEFAULT_FIELDS),
   quiet: toggle(SHOWN, "-q, --quiet", "print no requests"),
   verbose: toggle(SHOWN, "-v, --verbose", "print responses and connections too"),
   showCredentials: SHOW_CREDENTIALS("print"),
@@ -161,13 +163,7 @@ export const SERVE_FLAGS = {
   recordFile: RECORD_FILE,
   pageHistory: PAGE_HISTORY("events that the page keeps"),
   readOnly: toggle(ANSWERED, "--read-only", "refuse writes"),
-  delayMs: valued(
-    ANSWERED,
-    "--delay MS",
-    "delay responses: 100, or 100-900 (milliseconds)",
-    wholeNumbers(0, 600_000),
-    0,
-  ),
+  delayMs: valued(ANSWERED, "--delay MS", "delay responses: 100, or 100-900 (milliseconds)", DELAY, 0),
   cors: valued(ANSWERED, "--cors ORIGIN", "let pages of this origin, or '*', read responses", corsOrigin),
   allowHosts: {
     ...shapeOf(ANSWERED, "--allow-host NAME", "answer for this host too, '*' for any; repeatable"),
@@ -183,25 +179,15 @@ export const SERVE_FLAGS = {
   maxBody: sized(
     "--max-body BYTES",
     "the largest content, and the largest row",
-    REQUEST_LIMITS.maxContentBytes,
+    maxContentBytes,
     0,
     MAX_BODY_FLAG_BYTES,
   ),
-  maxHead: sized("--max-head BYTES", "the largest head of a request", REQUEST_LIMITS.maxHeadBytes, 256, 2 ** 20),
+  maxHead: sized("--max-head BYTES", "the largest head of a request", maxHeadBytes, 256, 2 ** 20),
   maxBuffered: MAX_BUFFERED("memory for content, responses and listings"),
   maxConnections: MAX_CONNECTIONS("connections at a time"),
-  idleTimeoutMs: timed(
-    LIMITS,
-    "--idle-timeout SEC",
-    "how long a connection may be idle",
-    SERVER_LIMITS.idleTimeoutMs,
-  ),
-  headTimeoutMs: timed(
-    LIMITS,
-    "--head-timeout SEC",
-    "how long a request's head may take",
-    SERVER_LIMITS.headTimeoutMs,
-  ),
+  idleTimeoutMs: timed("--idle-timeout SEC", "how long a connection may be idle", idleTimeoutMs),
+  headTimeoutMs: timed("--head-timeout SEC", "how long a request's head may take", headTimeoutMs),
 };
 
 /** The flags of `relay`. */
@@ -219,7 +205,12 @@ export const RELAY_FLAGS = {
   certFile: SERVE_FLAGS.certFile,
   keyFile: SERVE_FLAGS.keyFile,
   caFile: CA_FILE(TLS),
-  timeoutMs: TIMEOUT(LIMITS, "for connecting; if given, for answers too"),
+  timeoutMs: valued(
+    LIMITS,
+    "--timeout SEC",
+    `for connecting; if given, for answers too (${TIMEOUT_SECONDS})`,
+    milliseconds,
+  ),
   maxBuffered: MAX_BUFFERED("memory for what waits, in both directions"),
   maxConnections: MAX_CONNECTIONS("two descriptors each, four with https"),
   idleTimeoutMs: SERVE_FLAGS.idleTimeoutMs,
@@ -234,7 +225,7 @@ export const CONNECT_FLAGS = {
     `the port, where ADDRESS names none (${DEFAULT_PORT})`,
     wholeNumber(1, 65535),
   ),
-  fields: FIELDS(SENT, "fields that values fill, in order"),
+  fields: valued(SENT, "--fields LIST", `fields that values fill, in order (${DEFAULT_FIELDS})`),
   print: valued(SHOWN, "--print PARTS", "parts: request H B, response h b (hb; piped: b)", messageParts),
   verbose: toggle(SHOWN, "-v, --verbose", "show requests too (HBhb), and each read and write"),
   pretty: choice("--pretty WHAT", "all: indent and colour JSON, piped too; or none", ["all", "none"], "auto"),
@@ -244,7 +235,7 @@ export const CONNECT_FLAGS = {
   recordFile: RECORD_FILE,
   rawFile: filed(SENT, "--raw FILE|-", "read", "send the octets of this file unchanged"),
   crlf: toggle(SENT, "--crlf", "with --raw: a bare \\n outside content as \\r\\n"),
-  timeoutMs: TIMEOUT(SERVER, "how long to wait for the server"),
+  timeoutMs: preset(SERVER, "--timeout SEC", "how long to wait for the server", TIMEOUT_SECONDS, milliseconds),
   caFile: CA_FILE(SERVER),
   tokenFile: filed(SENT, "--token-file FILE", "read", "send the first bearer token in this file"),
   color: COLOR,
@@ -270,7 +261,7 @@ export const REPLAY_FLAGS = {
   fast: toggle(FEW, "--fast", "make no pauses"),
   json: JSON_LINES,
   connection: CONNECTION("replay only the recording's connection N"),
-  timeoutMs: TIMEOUT(LIMITS, "how long to wait for an answer"),
+  timeoutMs: timed("--timeout SEC", "how long to wait for an answer", CLIENT_TIMEOUT_MS),
   caFile: CA_FILE(TLS),
   color: COLOR,
 };
@@ -295,8 +286,6 @@ export interface Parsed<Table extends FlagTable> {
   readonly options: Options<Table>;
   /** Whether only the help is asked for. */
   readonly help: boolean;
-  /** The names of the flags that were given, without hyphens. */
-  readonly given: ReadonlySet<string>;
   readonly positionals: string[];
   /** The files that flags name, to read or to write. */
   readonly files: { readonly read: string[]; readonly write: string[] };
@@ -327,7 +316,6 @@ export function parseFlags<Table extends FlagTable>(args: string[], table: Table
   return {
     options: Object.fromEntries(options),
     help: values.help === true,
-    given: new Set(Object.keys(values)),
     positionals: positionals.map(unshield),
     files,
   };
