@@ -17,7 +17,7 @@ import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
 import { HttpError, type Service } from "./http_message.ts";
-import type { Page, PageOptions } from "./page.ts";
+import type { LivePage, PageOptions } from "./page.ts";
 import { type ConnectionMaker, Server, type ServerOptions } from "./server.ts";
 import { joined, type Observer } from "./server/context.ts";
 import { type LoggedExchange, logLine } from "./server/exchange_log.ts";
@@ -55,7 +55,7 @@ export class Listening {
   /** The address that it listens on. */
   readonly addr: Deno.NetAddr;
   /** The page that shows what passes, if there is one. */
-  page: Page | undefined;
+  page: LivePage | undefined;
   /** Receives what passes; `undefined` if nothing shows it. */
   tap: TrafficListener | undefined;
   #recorder: Recorder | undefined;
@@ -104,11 +104,11 @@ export class Listening {
     }
     if (page !== undefined) {
       // What is not asked for is not loaded: with the page and all stores, the start would take a third longer.
-      const { Page } = await import("./page.ts");
+      const { openPage } = await import("./page.ts");
       const { hostname, port } = this.addr;
       // This program reaches a wildcard address by loopback.
       const host = hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
-      this.page = new Page({
+      this.page = openPage({
         ...page,
         ...about,
         showCredentials,
