@@ -204,6 +204,15 @@ export function octetsToText(octets: string, other?: (octet: number) => string):
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(valid, "latin1"));
 }
 
+/** Decodes percent-encoded text (RFC 3986 §2.1); `undefined` if the result is not UTF-8. */
+export function percentDecoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The byte order mark in UTF-8 (RFC 3629 §6). */
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 

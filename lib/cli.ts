@@ -29,7 +29,6 @@ import { quote, UsageError } from "./cli/values.ts";
 
 export { type Address, parseAddress } from "./cli/addresses.ts";
 export type { FileNeeds } from "./cli/program.ts";
-export type { EtcdChoice, StoreChoice } from "./cli/store_choice.ts";
 export { Failure, UsageError } from "./cli/values.ts";
 
 /** What reads the arguments of each command. */

@@ -6,7 +6,7 @@
 
 import type { BatchWriter } from "./batch_writer.ts";
 import { counted } from "./bytes.ts";
-import type { EtcdChoice, ServeOptions } from "./cli.ts";
+import type { ServeOptions } from "./cli.ts";
 import { linesForOthers } from "./cli/addresses.ts";
 import { isLoopback } from "./address.ts";
 import { readCertificates, readTokens, readUser } from "./cli/files.ts";
@@ -150,8 +150,10 @@ async function openStore({ store, readOnly }: ServeOptions, note: (line: string)
   return await SqliteStore.open(store.file, note, readOnly);
 }
 
-async function openCluster(choice: EtcdChoice, note: (line: string) => void): Promise<Store> {
-  const { nodes, prefix, caFile, identity, userFile } = choice;
+async function openCluster(
+  { nodes, prefix, caFile, identity, userFile }: Extract<ServeOptions["store"], { kind: "etcd" }>,
+  note: (line: string) => void,
+): Promise<Store> {
   for (const node of nodes) {
     const { host } = new URL(node);
     if ((await Deno.permissions.request({ name: "net", host })).state === "granted") continue;

@@ -10,6 +10,7 @@ import {
   originOf,
   withoutZone,
 } from "../address.ts";
+import { percentDecoded } from "../bytes.ts";
 import { maskTarget } from "../masking.ts";
 import { within } from "../turns.ts";
 import { quote, UsageError } from "./values.ts";
@@ -69,7 +70,8 @@ export function parseAddress(given: string, port?: number): Address {
   const impliedPort = Number(named ?? port ?? (hasScheme ? defaultPort(secure) : DEFAULT_PORT));
   const name = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
   const host = zone === undefined ? name : `${name}%${zone}`;
-  const userPass = url.username === "" ? undefined : `${decoded(url.username)}:${decoded(url.password)}`;
+  const [user, password] = [url.username, url.password].map((text) => percentDecoded(text) ?? text);
+  const userPass = user === "" ? undefined : `${user}:${password}`;
   return { secure, host, port: url.port === "" ? impliedPort : Number(url.port), userPass };
 }
 
@@ -85,14 +87,6 @@ export function serverAddress(text: string, what: string, why: string, typed?: s
   }
   if (userPass === undefined) return endpoint;
   throw new UsageError(`${what} takes no user and password: ${why}${hint}`);
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 /** Checks that an address to listen on has no port. */
