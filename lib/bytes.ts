@@ -80,16 +80,16 @@ export interface Source {
 
 /** Reads all bytes, of which devices do not say how many. Throws a RangeError if there are more than `most`. */
 export async function readAtMost(source: Source, most: number, expected = 0): Promise<Uint8Array> {
-  const bytes = expected > most ? undefined : await readStart(source, most + 1, expected + 1);
+  const bytes = expected > most ? undefined : await readStart(source, most + 1, most + 1, expected + 1);
   if (bytes === undefined || bytes.length > most) throw new RangeError(`More than ${most} bytes`);
   return bytes;
 }
 
-/** Reads the first bytes of a source, at most so many; `expected` may be there. */
-export async function readStart(source: Source, most: number, expected = 0): Promise<Uint8Array> {
+/** Reads the first bytes of a source, at most so many, and at least so many if they are there; `expected` may be. */
+export async function readStart(source: Source, most: number, least = most, expected = 0): Promise<Uint8Array> {
   let bytes = new Uint8Array(Math.min(most, Math.max(64 * 1024, expected)));
   let length = 0;
-  for (let count: number | null = 0; count !== null && length < most; length += count ?? 0) {
+  for (let count: number | null = 0; count !== null && length < least; length += count ?? 0) {
     if (length === bytes.length) bytes = resized(bytes, length, Math.min(2 * length, most));
     count = await source.read(bytes.subarray(length));
   }
