@@ -40,14 +40,6 @@ const REPORT_AGAIN_MS = 10_000;
 /** How long the rest of the output may take at the end, where the shutdown has used up its time. */
 const MIN_FLUSH_MS = 250;
 
-/** A certificate with its key, and why clients will refuse it. */
-export interface CheckedIdentity {
-  /** The certificate and its key; `undefined` without TLS. */
-  readonly identity: Identity | undefined;
-  /** Why clients will refuse it, one line for each reason. */
-  readonly problems: readonly string[];
-}
-
 type Options = ServeOptions | RelayOptions;
 
 /** A command that listens, and what shows what passes. */
@@ -67,7 +59,7 @@ export class Listening {
     /** The outputs of the process. */
     readonly outputs: Outputs,
     private readonly listener: Listener,
-    { identity }: CheckedIdentity,
+    identity: Identity | undefined,
   ) {
     this.#caCerts = identity === undefined ? [] : [identity.cert];
     this.addr = listener.addr as Deno.NetAddr;
@@ -78,9 +70,9 @@ export class Listening {
    *
    * @throws {Failure} If the address cannot be listened on.
    */
-  static async open(options: Options, certificate: CheckedIdentity): Promise<Listening> {
+  static async open(options: Options, identity: Identity | undefined): Promise<Listening> {
     const outputs = new Outputs();
-    return new Listening(options, outputs, await listen(options, certificate, outputs.note), certificate);
+    return new Listening(options, outputs, await listen(options, identity, outputs.note), identity);
   }
 
   /** Uses another certificate from now on. */
@@ -239,20 +231,21 @@ export class Outputs {
  * @param prefix What the names of the flags start with, besides.
  * @throws {Failure} If one of them is wrong.
  */
-export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Promise<CheckedIdentity> {
-  if (files === undefined) return { identity: undefined, problems: [] };
+export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Promise<Identity | undefined> {
+  if (files === undefined) return undefined;
   const cert = await readFlagFile(`--${prefix}cert`, files.certFile);
   const key = await readFlagFile(`--${prefix}key`, files.keyFile);
   const { checkIdentity } = await import("./cli/certificate.ts");
-  return { identity: { cert, key }, problems: checkIdentity({ cert, key }, { ...files, prefix }) };
+  return { cert, key, problems: checkIdentity({ cert, key }, { ...files, prefix }) };
 }
 
 /** @throws {Failure} If the address cannot be listened on. */
 async function listen(
   { host: hostname, port }: Options,
-  { identity, problems }: CheckedIdentity,
+  identity: Identity | undefined,
   note: (line: string) => void,
 ): Promise<Listener> {
+  const { problems = [] } = identity ?? {};
   for (const problem of problems) note(problem);
   if (problems.length > 0) {
     const name = WILDCARDS.includes(hostname) || isLoopback(hostname) ? "localhost" : hostname;

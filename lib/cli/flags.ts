@@ -5,7 +5,7 @@ import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint } from "../address.ts";
 import { nearest } from "../bytes.ts";
 import {
   CLIENT_TIMEOUT_MS,
-  MAX_BODY_FLAG_BYTES,
+  LARGEST_BODY_BYTES,
   PAGE_HISTORY_EVENTS,
   REQUEST_LIMITS,
   SERVER_LIMITS,
@@ -181,7 +181,7 @@ export const SERVE_FLAGS = {
     "the largest content, and the largest row",
     maxContentBytes,
     0,
-    MAX_BODY_FLAG_BYTES,
+    LARGEST_BODY_BYTES,
   ),
   maxHead: sized("--max-head BYTES", "the largest head of a request", maxHeadBytes, 256, 2 ** 20),
   maxBuffered: MAX_BUFFERED("memory for content, responses and listings"),
