@@ -54,11 +54,9 @@ export function parseAddress(given: string, port?: number): Address {
   if (/^https?:\/{3}/i.test(given)) throw new UsageError(`${shown} has no host: expected http://HOST:PORT`);
   const [, before, zone, after] = ZONED.exec(given) ?? [];
   const address = zone !== undefined ? before + after : given.startsWith(":") ? `${DEFAULT_HOST}${given}` : given;
-  const hasScheme = /^https?:\/\//i.test(address);
-  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(address) && !hasScheme
-    ? null
-    : URL.parse(hasScheme ? address : `http://${address}`);
-  if (url === null || url.hostname === "") {
+  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(address);
+  const url = URL.parse(hasScheme ? address : `http://${address}`);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "") {
     throw new UsageError(`${shown} is not an address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT`);
   }
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
@@ -100,9 +98,8 @@ export function corsOrigin(origin: string): string {
   if (origin === "*") return origin;
   const url = URL.parse(looksLikeAddress(origin) && !origin.includes("://") ? `http://${origin}` : origin);
   if (url?.origin === origin) return origin;
-  const hint = /^https?:$/.test(url?.protocol ?? "")
-    ? `: did you mean ${url!.origin}?`
-    : ", such as http://localhost:3000, or '*'";
+  const isWeb = /^https?:$/.test(url?.protocol ?? "");
+  const hint = isWeb ? `: did you mean ${url!.origin}?` : ", such as http://localhost:3000, or '*'";
   throw new UsageError(`--cors takes an origin, saw ${quote(origin)}${hint}`);
 }
 

@@ -10,11 +10,8 @@ export async function readTokens(file: string): Promise<string[]> {
   const tokens = lines.filter((line) => line !== "");
   const wrong = lines.findIndex((line) => !/^(?:[\w\-.~+/]+=*)?$/.test(line));
   if (tokens.length > 0 && tokens.length <= MAX_TOKENS && wrong === -1) return tokens;
-  const seen = tokens.length === 0
-    ? "none"
-    : wrong === -1
-    ? String(tokens.length)
-    : `something else in line ${wrong + 1}`;
+  const count = tokens.length === 0 ? "none" : tokens.length;
+  const seen = wrong === -1 ? count : `something else in line ${wrong + 1}`;
   const expected = `one token of letters, digits and -._~+/ (RFC 6750 §2.1) in each of up to ${MAX_TOKENS} lines`;
   throw new Failure(`--token-file ${file}: expected ${expected}, saw ${seen}`);
 }

@@ -4,22 +4,20 @@ import { type Options, SERVE_FLAGS } from "./flags.ts";
 import { quoteForShell } from "./program.ts";
 import { quote, UsageError } from "./values.ts";
 
-type StoreOptions = Partial<
-  Pick<Options<typeof SERVE_FLAGS>, "store" | "etcdCaFile" | "etcdCertFile" | "etcdKeyFile" | "etcdUserFile">
->;
+const ETCD_FILES = ["etcdCaFile", "etcdCertFile", "etcdKeyFile", "etcdUserFile"] as const;
 
-const EXPECTED = "memory, sqlite:FILE or etcd:URL,URL/PREFIX";
+type StoreOptions = Partial<Pick<Options<typeof SERVE_FLAGS>, "store" | typeof ETCD_FILES[number]>>;
 
 /** Parses `--store` and its related flags. */
 export function storeChoice({ store = "memory", ...options }: StoreOptions) {
-  const { etcdCaFile, etcdCertFile, etcdKeyFile, etcdUserFile } = options;
-  const etcd = { etcdCaFile, etcdCertFile, etcdKeyFile, etcdUserFile };
-  if (store.startsWith("etcd:")) return etcdChoice(store.slice("etcd:".length), etcd);
-  const stray = (Object.keys(etcd) as (keyof typeof etcd)[]).find((option) => etcd[option] !== undefined);
+  if (store.startsWith("etcd:")) return etcdChoice(store.slice("etcd:".length), options);
+  const stray = ETCD_FILES.find((option) => options[option] !== undefined);
   if (stray !== undefined) throw new UsageError(`--${SERVE_FLAGS[stray].name} needs --store etcd:URL`);
   if (store === "memory") return { kind: "memory" } as const;
-  const file = store.startsWith("sqlite:") ? store.slice("sqlite:".length) : "";
-  if (file === "") throw new UsageError(`--store is ${EXPECTED}, saw ${quote(store)}`);
+  const [, file] = /^sqlite:(.+)$/s.exec(store) ?? [];
+  if (file === undefined) {
+    throw new UsageError(`--store is memory, sqlite:FILE or etcd:URL,URL/PREFIX, saw ${quote(store)}`);
+  }
   // Other programs take these; here they would be the names of files.
   if (/^(?:file:|\/\/|:memory:$)|\?(?:mode|cache|immutable)=/i.test(file)) {
     throw new UsageError(`--store sqlite: takes a file's path (${plainForm(file)}), saw ${quote(store)}`);
