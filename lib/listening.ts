@@ -19,7 +19,7 @@ import { EXIT_INTERRUPTED } from "./exit_code.ts";
 import { HttpError, type Service } from "./http_message.ts";
 import type { LivePage, PageOptions } from "./page.ts";
 import { type ConnectionMaker, Server, type ServerOptions } from "./server.ts";
-import { joined, type Observer } from "./server/context.ts";
+import { joined } from "./server/context.ts";
 import { type LoggedExchange, logLine } from "./server/exchange_log.ts";
 import type { TlsRelay } from "./server/tls_relay.ts";
 import { StoreError } from "./store.ts";
@@ -123,8 +123,7 @@ export class Listening {
   serve(answers: Service | ConnectionMaker, { observer = {}, ...options }: ServerOptions): Server {
     const { tap, page } = this;
     const listener = tap === undefined ? this.listener : tappedListener(this.listener, tap);
-    const own: Observer = { cannotAccept: this.#cannotAccept, failed: this.#failed };
-    if (page !== undefined) own.closed = (connection, reason) => page.closed(connection, reason);
+    const own = { cannotAccept: this.#cannotAccept, failed: this.#failed, ...page && { closed: page.closed } };
     return new Server(listener, answers, { ...options, observer: joined([observer, own]) });
   }
 
