@@ -60,8 +60,9 @@ export async function writeLine(sink: Sink, line: string): Promise<void> {
 }
 
 /** A TCP connection, maybe with TLS: what this program uses of it. */
-export interface Socket
-  extends Pick<Deno.Conn, "localAddr" | "remoteAddr" | "read" | "write" | "closeWrite" | "close"> {
+export interface Socket extends Pick<Deno.Conn, "localAddr" | "remoteAddr" | "read" | "write" | "closeWrite"> {
+  /** Closes it; what listens to it is told why, if that is said. */
+  close(reason?: string): void;
   /** Performs the handshake of TLS. Only a connection with TLS has it. */
   handshake?(): Promise<unknown>;
 }

@@ -121,9 +121,9 @@ export class Listening {
 
   /** Starts a server. */
   serve(answers: Service | ConnectionMaker, { observer = {}, ...options }: ServerOptions): Server {
-    const { tap, page } = this;
+    const { tap } = this;
     const listener = tap === undefined ? this.listener : tappedListener(this.listener, tap);
-    const own = { cannotAccept: this.#cannotAccept, failed: this.#failed, ...page && { closed: page.closed } };
+    const own = { cannotAccept: this.#cannotAccept, failed: this.#failed };
     return new Server(listener, answers, { ...options, observer: joined([observer, own]) });
   }
 

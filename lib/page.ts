@@ -31,7 +31,7 @@ import { credentialsWithin, starCredentials } from "./masking.ts";
 import { Server } from "./server.ts";
 import type { Table } from "./table.ts";
 import { painterFor } from "./terminal.ts";
-import type { Closed, TrafficListener } from "./traffic.ts";
+import type { TrafficListener } from "./traffic.ts";
 import { CaptureReader } from "./traffic/capture/reader.ts";
 import { startDate } from "./traffic/capture/words.ts";
 import { aroundCaret } from "./traffic/explain/octet_lines.ts";
@@ -76,8 +76,6 @@ export interface PageOptions {
 
 /** Columns of the line with the octet that breaks a rule. */
 const FAULT_COLUMNS = 64;
-/** How long the page waits for the server to say why it closed a connection. */
-const REASON_MS = 250;
 
 /**
  * The page's own server has few clients, all on this machine: one that has left does not keep its place, and one that
@@ -208,8 +206,6 @@ function curlOf(octets: Uint8Array, endpoint: Endpoint | undefined): string | un
 export interface LivePage extends OpenPage {
   /** Receives the events of the table's connections. */
   readonly receive: TrafficListener;
-  /** Receives why the server closed a connection, if it says so. */
-  closed(connection: number, reason?: string): void;
   /** Receives a finding on an octet that a client has sent. */
   find(connection: number, at: number, finding: Finding): void;
 }
@@ -270,23 +266,9 @@ export function openPage(options: PageOptions): LivePage {
   if (table !== undefined) table.listener = journal.receiveReport;
   const timer = setInterval(() => journal.tick(SINCE_START()), 1000);
   journal.askTable();
-  /** Connections whose end is not reported yet, by their numbers. */
-  const ending = new Map<number, { readonly event: Closed; readonly timer: ReturnType<typeof setTimeout> }>();
-  const closed = (connection: number, reason?: string) => {
-    const ended = ending.get(connection);
-    if (ended === undefined) return;
-    clearTimeout(ended.timer);
-    ending.delete(connection);
-    journal.receive({ ...ended.event, ...reason !== undefined && { reason } });
-  };
   return {
     url: page.url,
-    receive: (event) => {
-      if (event.kind !== "closed" || event.end === "client") return journal.receive(event);
-      // The server says why once all that it does for the connection has ended.
-      ending.set(event.connection, { event, timer: setTimeout(closed, REASON_MS, event.connection) });
-    },
-    closed,
+    receive: journal.receive,
     find: (connection, at, finding) => {
       findings.push({ connection, at, finding });
       // The events of the oldest ones are no longer kept.
@@ -294,7 +276,6 @@ export function openPage(options: PageOptions): LivePage {
     },
     close: async () => {
       clearInterval(timer);
-      for (const connection of [...ending.keys()]) closed(connection);
       sender.close();
       await page.close();
     },
