@@ -84,6 +84,6 @@ function reader<Table extends FlagTable, Read>(
   return (args: string[]) => {
     check?.(args);
     const parsed = parseFlags(args, table);
-    return parsed.help ? textOf(helpOf(command)) : read(parsed);
+    return parsed === undefined ? textOf(helpOf(command)) : read(parsed);
   };
 }

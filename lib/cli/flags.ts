@@ -284,15 +284,13 @@ function replayTarget(text: string, flag: string): Endpoint {
 
 export interface Parsed<Table extends FlagTable> {
   readonly options: Options<Table>;
-  /** Whether only the help is asked for. */
-  readonly help: boolean;
   readonly positionals: string[];
   /** The files that flags name, to read or to write. */
   readonly files: { readonly read: string[]; readonly write: string[] };
 }
 
-/** Parses flags and positional arguments. */
-export function parseFlags<Table extends FlagTable>(args: string[], table: Table): Parsed<Table> {
+/** Parses flags and positional arguments. Returns `undefined` if the help is asked for. */
+export function parseFlags<Table extends FlagTable>(args: string[], table: Table): Parsed<Table> | undefined {
   const flags = [...Object.values<Flag>(table), HELP_FLAG];
   const config = Object.fromEntries(flags.map(({ name, short, value }) => [
     name,
@@ -302,6 +300,7 @@ export function parseFlags<Table extends FlagTable>(args: string[], table: Table
   const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
   const unshield = (text: string) => text.replace(/^\0/, "");
   const { values, positionals } = parsedArgs(withEmptyValues(shielded, flags), config, flags.map(({ name }) => name));
+  if (values.help) return undefined;
   const files = { read: [] as string[], write: [] as string[] };
   const options = Object.entries(table).map(([option, flag]) => {
     const value = values[flag.name];
@@ -311,14 +310,9 @@ export function parseFlags<Table extends FlagTable>(args: string[], table: Table
       if (flag.file !== "write") files.read.push(file);
       if (flag.file !== "read") files.write.push(file);
     }
-    return [option, values.help ? undefined : flag.option(given)];
+    return [option, flag.option(given)];
   });
-  return {
-    options: Object.fromEntries(options),
-    help: values.help === true,
-    positionals: positionals.map(unshield),
-    files,
-  };
+  return { options: Object.fromEntries(options), positionals: positionals.map(unshield), files };
 }
 
 /** Gives flags with an optional value one in every case, because parseArgs has none such: the next word, if a number. */
