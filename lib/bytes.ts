@@ -79,13 +79,6 @@ export interface Source {
   read(buffer: Uint8Array): Promise<number | null>;
 }
 
-/** Reads all bytes, of which devices do not say how many. Throws a RangeError if there are more than `most`. */
-export async function readAtMost(source: Source, most: number, expected = 0): Promise<Uint8Array> {
-  const bytes = expected > most ? undefined : await readStart(source, most + 1, most + 1, expected + 1);
-  if (bytes === undefined || bytes.length > most) throw new RangeError(`More than ${most} bytes`);
-  return bytes;
-}
-
 /** Reads the first bytes of a source, at most so many, and at least so many if they are there; `expected` may be. */
 export async function readStart(source: Source, most: number, least = most, expected = 0): Promise<Uint8Array> {
   let bytes = new Uint8Array(Math.min(most, Math.max(64 * 1024, expected)));

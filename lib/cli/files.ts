@@ -1,6 +1,6 @@
 /** The files named by flags. */
 
-import { NOT_UTF8, readAtMost } from "../bytes.ts";
+import { NOT_UTF8, readStart } from "../bytes.ts";
 import { MAX_FLAG_FILE_BYTES, MAX_HISTORY_LINES, MAX_TOKENS } from "../limits.ts";
 import { Failure, MissingPermission } from "./values.ts";
 
@@ -40,13 +40,14 @@ export async function readFlagFile(flag: string, file: string): Promise<string> 
 export async function readFile(what: string, file: string, most: number): Promise<Uint8Array> {
   try {
     using opened = file === "-" ? undefined : await Deno.open(file);
-    return await readAtMost(opened ?? Deno.stdin, most, (await opened?.stat())?.size);
+    // Devices do not say how much they have.
+    const { size = 0 } = await opened?.stat() ?? {};
+    const bytes = size > most ? undefined : await readStart(opened ?? Deno.stdin, most + 1, most + 1, size + 1);
+    if (bytes !== undefined && bytes.length <= most) return bytes;
   } catch (error) {
-    if (error instanceof RangeError) {
-      throw new Failure(`${what}: the file has more than the ${most} octets that are read`);
-    }
     throw cannotAccess(what, error);
   }
+  throw new Failure(`${what}: the file has more than the ${most} octets that are read`);
 }
 
 /** Creates a new file that only its owner may access. On Windows it has the permissions of its folder. */
