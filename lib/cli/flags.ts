@@ -1,7 +1,7 @@
 /** The flags of all commands with their values and help, and the parser for them. */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint } from "../address.ts";
+import { DEFAULT_HOST, DEFAULT_PORT } from "../address.ts";
 import { nearest } from "../bytes.ts";
 import {
   CLIENT_TIMEOUT_MS,
@@ -12,7 +12,7 @@ import {
 } from "../limits.ts";
 import { corsOrigin, hostName, listenHost, PAGE_PORT, RELAY_PORT, serverAddress } from "./addresses.ts";
 import { insecureAdvice } from "./program.ts";
-import { byteCount, milliseconds, oneOf, quote, UsageError, wholeNumber, wholeNumbers } from "./values.ts";
+import { byteCount, milliseconds, quote, UsageError, wholeNumber, wholeNumbers } from "./values.ts";
 
 /** The default fields: those of the classroom's animals. */
 export const DEFAULT_FIELDS: string = "type,age,leg";
@@ -100,7 +100,12 @@ function choice<const Choice extends string, const Default extends string = Choi
   choices: readonly Choice[],
   or: Choice | Default = choices[0],
 ): Flag<Choice | Default> {
-  return { ...valued(SHOWN, typed, help, oneOf(choices), or), choices };
+  const read = (text: string, flag: string) => {
+    const found = choices.find((one) => one === text);
+    if (found !== undefined) return found;
+    throw new UsageError(`${flag} is ${choices.join(" or ")}, saw ${quote(text)}`);
+  };
+  return { ...valued(SHOWN, typed, help, read, or), choices };
 }
 
 function filed(group: string, typed: string, file: Flag["file"], help: string): Flag<string | undefined> {
@@ -257,7 +262,9 @@ export const EXPLAIN_FLAGS = {
 
 /** The flags of `replay`. */
 export const REPLAY_FLAGS = {
-  to: valued(FEW, "--to ADDRESS", "the server (the recorded one, if on this machine)", replayTarget),
+  to: valued(FEW, "--to ADDRESS", "the server (the recorded one, if on this machine)", (text, flag) => {
+    return serverAddress(text, flag, "requests are sent as they were recorded");
+  }),
   fast: toggle(FEW, "--fast", "make no pauses"),
   json: JSON_LINES,
   connection: CONNECTION("replay only the recording's connection N"),
@@ -276,10 +283,6 @@ function methodList(text: string, flag: string): string[] {
   const wrong = methods.find((method) => !/^[A-Z]+$/.test(method));
   if (wrong !== undefined) throw new UsageError(`${flag} takes methods such as HEAD,GET, saw ${quote(wrong)}`);
   return methods;
-}
-
-function replayTarget(text: string, flag: string): Endpoint {
-  return serverAddress(text, flag, "requests are sent as they were recorded");
 }
 
 export interface Parsed<Table extends FlagTable> {
