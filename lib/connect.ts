@@ -8,7 +8,7 @@ import config from "../deno.json" with { type: "json" };
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { makeFile, openHistory, readCertificates, readFile, readTokens } from "./cli/files.ts";
 import { certificateAdvice, commandLine, exampleLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
-import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
+import { END_SIGNALS, Failure, flagValue } from "./cli/values.ts";
 import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
 import { type Command, parseArguments } from "./client/command.ts";
@@ -179,7 +179,7 @@ async function readContent(
   try {
     return await readFile(`@${name}`, name, LARGEST_BODY_BYTES);
   } catch (error) {
-    if (error instanceof MissingPermission) throw missing();
+    if (error instanceof Deno.errors.NotCapable) throw missing();
     throw error instanceof Failure ? new WrongInput(error.message) : error;
   }
 }

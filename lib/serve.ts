@@ -11,7 +11,7 @@ import { linesForOthers } from "./cli/addresses.ts";
 import { isLoopback } from "./address.ts";
 import { readCertificates, readTokens, readUser } from "./cli/files.ts";
 import { openFile } from "./cli/input.ts";
-import { Failure, flagValue, MissingPermission } from "./cli/values.ts";
+import { Failure, flagValue } from "./cli/values.ts";
 import { STATUS_MEANINGS } from "./exchange/words.ts";
 import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS } from "./limits.ts";
 import { anyoneMay, columnsOf, Listening, readIdentity, TAPPED_READ_BYTES } from "./listening.ts";
@@ -142,7 +142,7 @@ async function openStore({ store, readOnly }: ServeOptions, note: (line: string)
   if (store.kind === "etcd") return await openCluster(store, note);
   for (const name of readOnly ? ["read"] as const : ["read", "write"] as const) {
     if ((await Deno.permissions.request({ name })).state === "granted") continue;
-    throw new MissingPermission("--store needs more permissions");
+    throw new Deno.errors.NotCapable("--store needs more permissions");
   }
   const { SqliteStore } = await import("./store/sqlite.ts");
   return await SqliteStore.open(store.file, note, readOnly);
@@ -155,7 +155,7 @@ async function openCluster(
   for (const node of nodes) {
     const { host } = new URL(node);
     if ((await Deno.permissions.request({ name: "net", host })).state === "granted") continue;
-    throw new MissingPermission(`--store ${host} needs a permission`);
+    throw new Deno.errors.NotCapable(`--store ${host} needs a permission`);
   }
   const user = userFile === undefined ? undefined : await readUser(userFile);
   if (user !== undefined && nodes.some((node) => !isPrivate(node))) {

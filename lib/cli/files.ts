@@ -2,7 +2,7 @@
 
 import { NOT_UTF8, readStart } from "../bytes.ts";
 import { MAX_FLAG_FILE_BYTES, MAX_HISTORY_LINES, MAX_TOKENS } from "../limits.ts";
-import { Failure, MissingPermission } from "./values.ts";
+import { Failure } from "./values.ts";
 
 /** Reads the tokens in the file of `--token-file`, one in each line that is not blank. */
 export async function readTokens(file: string): Promise<string[]> {
@@ -60,8 +60,8 @@ export async function makeFile(flag: string, file: string): Promise<Deno.FsFile>
   }
 }
 
-function cannotAccess(what: string, error: unknown): Failure {
-  if (error instanceof Deno.errors.NotCapable) return new MissingPermission(`${what} needs a permission`);
+function cannotAccess(what: string, error: unknown): Error {
+  if (error instanceof Deno.errors.NotCapable) return new Deno.errors.NotCapable(`${what} needs a permission`);
   return new Failure(`${what}: ${reasonOf(error)}`);
 }
 

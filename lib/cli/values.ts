@@ -18,9 +18,6 @@ export class UsageError extends Failure {
   override name = "UsageError";
 }
 
-/** A file that may not be accessed. The message names it; the command to type is appended. */
-export class MissingPermission extends Failure {}
-
 /** Returns the result of `read` for a flag's value. A RangeError becomes a usage error that names the flag. */
 export function flagValue<T>(flag: string, read: () => T): T {
   try {
