@@ -311,9 +311,12 @@ export abstract class AcceptedConnection {
     this.closed = true;
     this.#dropUnsent(this.#held > 0);
     this.reader.end();
-    // What it holds ends first: the connection of a relay to its server, for one.
-    this.release();
-    closeAll({ close: () => this.conn.close(this.endReason) });
+    try {
+      // What it holds ends first: the connection of a relay to its server, for one.
+      this.release();
+    } finally {
+      closeAll({ close: () => this.conn.close(this.endReason) });
+    }
   }
 
   /** Drops what is encoded. A pending write uses the encoder's memory until it fails: such an encoder is not reused. */
