@@ -12,7 +12,6 @@ import config from "./deno.json" with { type: "json" };
 import { writeLine } from "./lib/bytes.ts";
 import { type FileNeeds, parseCommandLine } from "./lib/cli.ts";
 import { commandLine, surplusPermissions, USER_ARGS } from "./lib/cli/program.ts";
-import { MissingPermission } from "./lib/cli/values.ts";
 import { EXIT_FAILURE, ReportedError, systemCode } from "./lib/exit_code.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./lib/terminal.ts";
 
@@ -61,8 +60,10 @@ async function main(args: readonly string[]): Promise<number> {
 /** Formats an error as one line, with the command to type if a permission is missing; a defect with its stack. */
 function describe(error: unknown, command: () => string): string {
   if (!(error instanceof Error)) return String(error);
-  if (error instanceof MissingPermission) return `${error.message}: ${command()}`;
-  if (error instanceof Deno.errors.NotCapable) return `${error.message.split(",", 1)[0]}: ${command()}`;
+  if (error instanceof Deno.errors.NotCapable) {
+    // The runtime says what a script or an executable needs, and how to give it that.
+    return `${error.message.replace(/, (?:run again|specify) [^]*/, "")}: ${command()}`;
+  }
   const isExplained = systemCode(error) !== undefined || EXPLAINED.some((kind) => error instanceof kind);
   return isExplained ? error.message : error.stack ?? error.message;
 }

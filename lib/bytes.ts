@@ -60,8 +60,9 @@ export async function writeLine(sink: Sink, line: string): Promise<void> {
 }
 
 /** A TCP connection, maybe with TLS: what this program uses of it. */
-export interface Socket
-  extends Pick<Deno.Conn, "localAddr" | "remoteAddr" | "read" | "write" | "closeWrite" | "close"> {
+export interface Socket extends Pick<Deno.Conn, "localAddr" | "remoteAddr" | "read" | "write" | "closeWrite"> {
+  /** Closes it; what listens to it is told why, if that is said. */
+  close(reason?: string): void;
   /** Performs the handshake of TLS. Only a connection with TLS has it. */
   handshake?(): Promise<unknown>;
 }
@@ -78,18 +79,11 @@ export interface Source {
   read(buffer: Uint8Array): Promise<number | null>;
 }
 
-/** Reads all bytes, of which devices do not say how many. Throws a RangeError if there are more than `most`. */
-export async function readAtMost(source: Source, most: number, expected = 0): Promise<Uint8Array> {
-  const bytes = expected > most ? undefined : await readStart(source, most + 1, expected + 1);
-  if (bytes === undefined || bytes.length > most) throw new RangeError(`More than ${most} bytes`);
-  return bytes;
-}
-
-/** Reads the first bytes of a source, at most so many; `expected` may be there. */
-export async function readStart(source: Source, most: number, expected = 0): Promise<Uint8Array> {
+/** Reads the first bytes of a source, at most so many, and at least so many if they are there; `expected` may be. */
+export async function readStart(source: Source, most: number, least = most, expected = 0): Promise<Uint8Array> {
   let bytes = new Uint8Array(Math.min(most, Math.max(64 * 1024, expected)));
   let length = 0;
-  for (let count: number | null = 0; count !== null && length < most; length += count ?? 0) {
+  for (let count: number | null = 0; count !== null && length < least; length += count ?? 0) {
     if (length === bytes.length) bytes = resized(bytes, length, Math.min(2 * length, most));
     count = await source.read(bytes.subarray(length));
   }
@@ -202,6 +196,15 @@ export function octetsToText(octets: string, other?: (octet: number) => string):
     ? octets
     : octets.replace(UTF8_OCTETS, (found) => found.length > 1 ? found : other(found.charCodeAt(0)));
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(valid, "latin1"));
+}
+
+/** Decodes percent-encoded text (RFC 3986 §2.1); `undefined` if the result is not UTF-8. */
+export function percentDecoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The byte order mark in UTF-8 (RFC 3629 §6). */

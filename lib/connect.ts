@@ -8,7 +8,7 @@ import config from "../deno.json" with { type: "json" };
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { makeFile, openHistory, readCertificates, readFile, readTokens } from "./cli/files.ts";
 import { certificateAdvice, commandLine, exampleLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
-import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
+import { END_SIGNALS, Failure, flagValue } from "./cli/values.ts";
 import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
 import { type Command, parseArguments } from "./client/command.ts";
@@ -20,7 +20,7 @@ import { Repl } from "./client/repl.ts";
 import type { TerminalStreams } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
-import { MAX_RAW_OCTETS, MAX_SENT_FILE_BYTES } from "./limits.ts";
+import { LARGEST_BODY_BYTES, MAX_RAW_OCTETS } from "./limits.ts";
 import { FILTER_OPERATORS, RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor } from "./terminal.ts";
 import type { Recorder } from "./traffic/capture/recorder.ts";
@@ -177,9 +177,9 @@ async function readContent(
   // The runtime's own question would read the keys that the prompt reads.
   if (interactive && Deno.permissions.querySync({ name: "read", path: name }).state !== "granted") throw missing();
   try {
-    return await readFile(`@${name}`, name, MAX_SENT_FILE_BYTES);
+    return await readFile(`@${name}`, name, LARGEST_BODY_BYTES);
   } catch (error) {
-    if (error instanceof MissingPermission) throw missing();
+    if (error instanceof Deno.errors.NotCapable) throw missing();
     throw error instanceof Failure ? new WrongInput(error.message) : error;
   }
 }

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { ByteBuffer, NO_BYTES, readPieces, writeAll, writeLine } from "./bytes.ts";
-import { type ExplainOptions, type PageChoice, UsageError } from "./cli.ts";
+import { ByteBuffer, NO_BYTES, readPieces, readStart, writeAll, writeLine } from "./bytes.ts";
+import { type ExplainOptions, UsageError } from "./cli.ts";
 import { cannotRead, type InputFile, inputName, openFile, otherFormat, requireConnection } from "./cli/input.ts";
 import { END_SIGNALS, Failure } from "./cli/values.ts";
 import { EXIT_FAILURE } from "./exit_code.ts";
@@ -34,8 +34,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
   const sentenceWidth = Deno.stdout.isTerminal() ? terminalColumns() : undefined;
   const painter = painterFor(isColored(options.color));
   const layout = { width: sentenceWidth ?? FALLBACK_COLUMNS, sentenceWidth, all: options.all, painter };
-  const pieces = readPieces(input, EXPLAIN_READ_BYTES);
-  const start = await startOf(pieces, FOREIGN_OCTETS);
+  const start = await readStart(input, EXPLAIN_READ_BYTES, FOREIGN_OCTETS);
   const other = otherFormatOf(start);
   if (other !== undefined) throw otherFormat(options.file, other);
   const foreign = foreignForm(start);
@@ -51,7 +50,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
   try {
     return isCapture
       ? await explainCapture(input, start, options, layout)
-      : await explainMessages(input, pieces, start, options, layout);
+      : await explainMessages(input, start, options, layout);
   } catch (error) {
     // The reader of the output has enough.
     if (error instanceof Deno.errors.BrokenPipe) return 0;
@@ -61,7 +60,6 @@ export async function explain(options: ExplainOptions): Promise<number> {
 
 async function explainMessages(
   input: InputFile,
-  pieces: AsyncGenerator<Uint8Array>,
   start: Uint8Array,
   { file, answers, all, crlf, json, list }: ExplainOptions,
   layout: ExplainTextOptions,
@@ -85,15 +83,17 @@ async function explainMessages(
   };
   explainer.receive(start);
   let rest = "";
-  if (bareLine !== undefined) {
-    const more = await startOf(pieces, EXPLAIN_READ_BYTES);
+  // A line is part of a message, which may be long.
+  for (let placed: readonly Placed[] = []; bareLine !== undefined && placed.length === 0;) {
+    const more = await readStart(input, EXPLAIN_READ_BYTES);
     explainer.receive(more);
     const isWhole = more.length < EXPLAIN_READ_BYTES;
     if (isWhole) explainer.end();
-    await print(afterBareLine(bareLine, explainer.take(), isWhole, !json && !list));
+    placed = explainer.take();
+    if (placed.length > 0) await print(afterBareLine(bareLine, placed, isWhole, !json && !list));
   }
   await print(explainer.take());
-  for await (const bytes of pieces) {
+  for await (const bytes of readPieces(input, EXPLAIN_READ_BYTES)) {
     // The input may have no end.
     if (explainer.needsNoMore) {
       rest = "\nThe rest of the input is not read\n";
@@ -203,7 +203,7 @@ async function showOnPage(
   input: InputFile,
   start: Uint8Array,
   { file, connection, showCredentials }: ExplainOptions,
-  { port, history }: PageChoice,
+  { port, history }: NonNullable<ExplainOptions["page"]>,
 ): Promise<number> {
   const { openRecordedPage } = await import("./page.ts");
   async function* pieces() {
@@ -230,15 +230,4 @@ async function showOnPage(
 function checkConnections(file: string, connection: number | undefined, connections: number): void {
   if (connections === 0) throw new Failure(`${inputName(file)} has no TCP connection`);
   requireConnection(file, connection, connections);
-}
-
-/** Returns at least so many octets, if there are so many. */
-async function startOf(pieces: AsyncGenerator<Uint8Array>, least: number): Promise<Uint8Array> {
-  const start = new ByteBuffer(EXPLAIN_READ_BYTES);
-  while (start.length < least) {
-    const { done, value } = await pieces.next();
-    if (done) break;
-    start.append(value);
-  }
-  return start.view();
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+export { percentDecoded } from "./bytes.ts";
 export { Decoder } from "./http/decoder.ts";
 export { Encoder, isStream } from "./http/encoder.ts";
 export { CAUSES, type Degree, type FaultCode, SECTION_CAUSES } from "./http/causes.ts";
@@ -28,7 +29,6 @@ export {
   LF,
   listMembers,
   METHODS_WITH_CONTENT,
-  percentDecoded,
 } from "./http/grammar.ts";
 export { isSecureTarget, TLS_START } from "./http/start_line.ts";
 export * from "./http/message.ts";

@@ -169,12 +169,10 @@ export const CLUSTER_ERROR_BYTES: number = 64 * 1024;
 
 // Flags, and the files that they name
 
-/** Content that a command may send from a file or the standard input, in bytes. */
-export const MAX_SENT_FILE_BYTES: number = 511 * 1024 * 1024;
 /** Lines in the prompt's history. */
 export const MAX_HISTORY_LINES: number = 1000;
-/** The largest value of `--max-body`: content is read into one string, which is limited to 2^29 characters. */
-export const MAX_BODY_FLAG_BYTES: number = 511 * 1024 * 1024;
+/** Content that is sent from a file, and the largest `--max-body`: one string is limited to 2^29 characters. */
+export const LARGEST_BODY_BYTES: number = 511 * 1024 * 1024;
 /** How long `connect` waits for a server (`--timeout`). */
 export const CLIENT_TIMEOUT_MS: number = 30_000;
 /** Tokens in the file of `--token-file`. */

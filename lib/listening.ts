@@ -17,9 +17,9 @@ import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
 import { HttpError, type Service } from "./http_message.ts";
-import type { Page, PageOptions } from "./page.ts";
+import type { LivePage, PageOptions } from "./page.ts";
 import { type ConnectionMaker, Server, type ServerOptions } from "./server.ts";
-import { joined, type Observer } from "./server/context.ts";
+import { joined } from "./server/context.ts";
 import { type LoggedExchange, logLine } from "./server/exchange_log.ts";
 import type { TlsRelay } from "./server/tls_relay.ts";
 import { StoreError } from "./store.ts";
@@ -40,14 +40,6 @@ const REPORT_AGAIN_MS = 10_000;
 /** How long the rest of the output may take at the end, where the shutdown has used up its time. */
 const MIN_FLUSH_MS = 250;
 
-/** A certificate with its key, and why clients will refuse it. */
-export interface CheckedIdentity {
-  /** The certificate and its key; `undefined` without TLS. */
-  readonly identity: Identity | undefined;
-  /** Why clients will refuse it, one line for each reason. */
-  readonly problems: readonly string[];
-}
-
 type Options = ServeOptions | RelayOptions;
 
 /** A command that listens, and what shows what passes. */
@@ -55,7 +47,7 @@ export class Listening {
   /** The address that it listens on. */
   readonly addr: Deno.NetAddr;
   /** The page that shows what passes, if there is one. */
-  page: Page | undefined;
+  page: LivePage | undefined;
   /** Receives what passes; `undefined` if nothing shows it. */
   tap: TrafficListener | undefined;
   #recorder: Recorder | undefined;
@@ -67,7 +59,7 @@ export class Listening {
     /** The outputs of the process. */
     readonly outputs: Outputs,
     private readonly listener: Listener,
-    { identity }: CheckedIdentity,
+    identity: Identity | undefined,
   ) {
     this.#caCerts = identity === undefined ? [] : [identity.cert];
     this.addr = listener.addr as Deno.NetAddr;
@@ -78,9 +70,9 @@ export class Listening {
    *
    * @throws {Failure} If the address cannot be listened on.
    */
-  static async open(options: Options, certificate: CheckedIdentity): Promise<Listening> {
+  static async open(options: Options, identity: Identity | undefined): Promise<Listening> {
     const outputs = new Outputs();
-    return new Listening(options, outputs, await listen(options, certificate, outputs.note), certificate);
+    return new Listening(options, outputs, await listen(options, identity, outputs.note), identity);
   }
 
   /** Uses another certificate from now on. */
@@ -104,11 +96,11 @@ export class Listening {
     }
     if (page !== undefined) {
       // What is not asked for is not loaded: with the page and all stores, the start would take a third longer.
-      const { Page } = await import("./page.ts");
+      const { openPage } = await import("./page.ts");
       const { hostname, port } = this.addr;
       // This program reaches a wildcard address by loopback.
       const host = hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
-      this.page = new Page({
+      this.page = openPage({
         ...page,
         ...about,
         showCredentials,
@@ -129,10 +121,9 @@ export class Listening {
 
   /** Starts a server. */
   serve(answers: Service | ConnectionMaker, { observer = {}, ...options }: ServerOptions): Server {
-    const { tap, page } = this;
+    const { tap } = this;
     const listener = tap === undefined ? this.listener : tappedListener(this.listener, tap);
-    const own: Observer = { cannotAccept: this.#cannotAccept, failed: this.#failed };
-    if (page !== undefined) own.closed = (connection, reason) => page.closed(connection, reason);
+    const own = { cannotAccept: this.#cannotAccept, failed: this.#failed };
     return new Server(listener, answers, { ...options, observer: joined([observer, own]) });
   }
 
@@ -239,20 +230,21 @@ export class Outputs {
  * @param prefix What the names of the flags start with, besides.
  * @throws {Failure} If one of them is wrong.
  */
-export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Promise<CheckedIdentity> {
-  if (files === undefined) return { identity: undefined, problems: [] };
+export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Promise<Identity | undefined> {
+  if (files === undefined) return undefined;
   const cert = await readFlagFile(`--${prefix}cert`, files.certFile);
   const key = await readFlagFile(`--${prefix}key`, files.keyFile);
   const { checkIdentity } = await import("./cli/certificate.ts");
-  return { identity: { cert, key }, problems: checkIdentity({ cert, key }, { ...files, prefix }) };
+  return { cert, key, problems: checkIdentity({ cert, key }, { ...files, prefix }) };
 }
 
 /** @throws {Failure} If the address cannot be listened on. */
 async function listen(
   { host: hostname, port }: Options,
-  { identity, problems }: CheckedIdentity,
+  identity: Identity | undefined,
   note: (line: string) => void,
 ): Promise<Listener> {
+  const { problems = [] } = identity ?? {};
   for (const problem of problems) note(problem);
   if (problems.length > 0) {
     const name = WILDCARDS.includes(hostname) || isLoopback(hostname) ? "localhost" : hostname;

@@ -112,16 +112,11 @@ export function maskQuery(target: string): string {
 
 /** Returns where an octet is once credentials are replaced by their length: one of a credential where that starts. */
 export function placeInMasked(octets: string, found: readonly Credential[], at: number): number {
-  let place = at;
-  for (const { start, end } of found) {
-    if (start >= at) break;
-    const credential = octets.substring(start, end);
-    const before = schemeOf(credential).length;
-    place = at >= end
-      ? place + lengthOf(credential).length - credential.length
-      : place - Math.max(0, at - start - before);
-  }
-  return place;
+  const of = found.find(({ start, end }) => start < at && at < end);
+  const from = of?.start ?? at;
+  const before = octets.substring(0, from);
+  const longer = maskCredentials(before, found.filter(({ end }) => end <= from)).length - before.length;
+  return from + longer + Math.min(at - from, schemeOf(octets.substring(from, of?.end)).length);
 }
 
 /** Copies octets, with asterisks instead of credentials. */

@@ -31,7 +31,7 @@ import { credentialsWithin, starCredentials } from "./masking.ts";
 import { Server } from "./server.ts";
 import type { Table } from "./table.ts";
 import { painterFor } from "./terminal.ts";
-import type { Closed, TrafficListener } from "./traffic.ts";
+import type { TrafficListener } from "./traffic.ts";
 import { CaptureReader } from "./traffic/capture/reader.ts";
 import { startDate } from "./traffic/capture/words.ts";
 import { aroundCaret } from "./traffic/explain/octet_lines.ts";
@@ -76,8 +76,6 @@ export interface PageOptions {
 
 /** Columns of the line with the octet that breaks a rule. */
 const FAULT_COLUMNS = 64;
-/** How long the page waits for the server to say why it closed a connection. */
-const REASON_MS = 250;
 
 /**
  * The page's own server has few clients, all on this machine: one that has left does not keep its place, and one that
@@ -205,109 +203,83 @@ function curlOf(octets: Uint8Array, endpoint: Endpoint | undefined): string | un
 }
 
 /** The page of `serve` or `relay` while it is open. */
-export class Page implements OpenPage {
-  /** The address to open, with the key. */
-  readonly url: string;
-  readonly #journal: Journal;
-  readonly #host: OpenPage;
-  readonly #sender: CommandSender;
-  /** Findings on octets that clients have sent. */
-  readonly #findings: { readonly connection: number; readonly at: number; readonly finding: Finding }[] = [];
-  /** Connections whose end is not reported yet, by their numbers. */
-  readonly #ending = new Map<number, { readonly event: Closed; readonly timer: ReturnType<typeof setTimeout> }>();
-  readonly #timer: ReturnType<typeof setInterval>;
-
-  /** Opens the page on loopback. Throws a {@linkcode Failure} if its port is taken. */
-  constructor(options: PageOptions) {
-    const { endpoint, history, messageLimits, failed, table, words } = options;
-    const relay = options.relayTo && authorityOf(options.relayTo);
-    const journal = this.#journal = new Journal({
-      maxEvents: history,
-      messageLimits,
-      askTable: table && (() => table.contents(PAGE_ROWS, PAGE_TABLE_BYTES)),
-      relays: relay !== undefined,
-      failed,
-    });
-    this.#host = host({
-      ...options,
-      source: journal,
-      about: {
-        name: authorityOf(endpoint),
-        table: originOf(endpoint),
-        keeps: history,
-        example: relay !== undefined
-          ? 'get / · head / · raw "…" · help'
-          : `get all · post NAME ${describeFields(words)} · delete NAME · raw "…" · help`,
-        relay,
-      },
-      findingsOf: (range) => this.#findingsIn(range),
-      endpointOf: () => endpoint,
-      command: (line, signal) => this.#sender.send(line, signal),
-    });
-    this.url = this.#host.url;
-    if (table !== undefined) table.listener = journal.receiveReport;
-    let lines = "";
-    const transcript = new Transcript({
-      write: (text) => void (lines += text),
-      painter: painterFor(false),
-      timeoutMs: CLIENT_TIMEOUT_MS,
-    });
-    let connections = 0;
-    // A relay's connections at the client's end are those to its server.
-    const follow = relay === undefined ? [journal.receive] : [];
-    const listener = allOf([...follow, (event) => transcript.receive(event)])!;
-    this.#sender = new CommandSender({
-      ...options,
-      defaults: defaultFields(endpoint, config.version),
-      tap: (conn) => tapped(conn, "client", ++connections, listener),
-      raw: transcript,
-      takeLines: () => {
-        const text = lines;
-        lines = "";
-        return text;
-      },
-    });
-    this.#timer = setInterval(() => journal.tick(SINCE_START()), 1000);
-    journal.askTable();
-  }
-
+export interface LivePage extends OpenPage {
   /** Receives the events of the table's connections. */
-  readonly receive: TrafficListener = (event) => {
-    if (event.kind !== "closed" || event.end === "client") return this.#journal.receive(event);
-    // The server says why once all that it does for the connection has ended.
-    const timer = setTimeout(() => this.closed(event.connection), REASON_MS);
-    this.#ending.set(event.connection, { event, timer });
-  };
-
-  /** Receives why the server closed a connection, if it says so. */
-  closed(connection: number, reason?: string): void {
-    const ending = this.#ending.get(connection);
-    if (ending === undefined) return;
-    clearTimeout(ending.timer);
-    this.#ending.delete(connection);
-    this.#journal.receive({ ...ending.event, ...reason !== undefined && { reason } });
-  }
-
+  readonly receive: TrafficListener;
   /** Receives a finding on an octet that a client has sent. */
-  find(connection: number, at: number, finding: Finding): void {
-    this.#findings.push({ connection, at, finding });
-    // The events of the oldest ones are no longer kept.
-    if (this.#findings.length > 2 * PAGE_HISTORY_EVENTS) this.#findings.splice(0, PAGE_HISTORY_EVENTS);
-  }
+  find(connection: number, at: number, finding: Finding): void;
+}
 
-  #findingsIn({ connection, direction, from, to }: MessageRange): Finding[] {
-    if (direction === "response") return [];
-    return this.#findings.filter((one) => one.connection === connection && one.at >= from && one.at < to)
-      .map(({ finding }) => finding);
-  }
-
-  /** Ends the streams of events, then the page's server. To be called once the table's server has stopped. */
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    for (const connection of [...this.#ending.keys()]) this.closed(connection);
-    this.#sender.close();
-    await this.#host.close();
-  }
+/** Opens the page on loopback; it is closed after the table's server. Throws a {@linkcode Failure} if its port is taken. */
+export function openPage(options: PageOptions): LivePage {
+  const { endpoint, history, messageLimits, failed, table, words } = options;
+  const relay = options.relayTo && authorityOf(options.relayTo);
+  const journal = new Journal({
+    maxEvents: history,
+    messageLimits,
+    askTable: table && (() => table.contents(PAGE_ROWS, PAGE_TABLE_BYTES)),
+    relays: relay !== undefined,
+    failed,
+  });
+  let lines = "";
+  const transcript = new Transcript({
+    write: (text) => void (lines += text),
+    painter: painterFor(false),
+    timeoutMs: CLIENT_TIMEOUT_MS,
+  });
+  let connections = 0;
+  // A relay's connections at the client's end are those to its server.
+  const follow = relay === undefined ? [journal.receive] : [];
+  const listener = allOf([...follow, (event) => transcript.receive(event)])!;
+  const sender = new CommandSender({
+    ...options,
+    defaults: defaultFields(endpoint, config.version),
+    tap: (conn) => tapped(conn, "client", ++connections, listener),
+    raw: transcript,
+    takeLines: () => {
+      const text = lines;
+      lines = "";
+      return text;
+    },
+  });
+  /** Findings on octets that clients have sent. */
+  const findings: { readonly connection: number; readonly at: number; readonly finding: Finding }[] = [];
+  const page = host({
+    ...options,
+    source: journal,
+    about: {
+      name: authorityOf(endpoint),
+      table: originOf(endpoint),
+      keeps: history,
+      example: relay !== undefined
+        ? 'get / · head / · raw "…" · help'
+        : `get all · post NAME ${describeFields(words)} · delete NAME · raw "…" · help`,
+      relay,
+    },
+    findingsOf: ({ connection, direction, from, to }) =>
+      findings.filter((one) => {
+        return direction === "request" && one.connection === connection && one.at >= from && one.at < to;
+      }).map(({ finding }) => finding),
+    endpointOf: () => endpoint,
+    command: (line, signal) => sender.send(line, signal),
+  });
+  if (table !== undefined) table.listener = journal.receiveReport;
+  const timer = setInterval(() => journal.tick(SINCE_START()), 1000);
+  journal.askTable();
+  return {
+    url: page.url,
+    receive: journal.receive,
+    find: (connection, at, finding) => {
+      findings.push({ connection, at, finding });
+      // The events of the oldest ones are no longer kept.
+      if (findings.length > 2 * PAGE_HISTORY_EVENTS) findings.splice(0, PAGE_HISTORY_EVENTS);
+    },
+    close: async () => {
+      clearInterval(timer);
+      sender.close();
+      await page.close();
+    },
+  };
 }
 
 /** What the page of a recording needs to know. */

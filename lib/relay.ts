@@ -32,9 +32,9 @@ const INTERFACES = { server: "client to relay", client: "relay to server" };
 /** Passes octets until a signal stops it. */
 export async function relay(options: RelayOptions): Promise<number> {
   const { endpoint, keepHost, verbose, quiet, showCredentials, logFormat, timeoutMs, answerMs, limits, tls } = options;
-  const certificate = await readIdentity(tls);
+  const identity = await readIdentity(tls);
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
-  const listening = await Listening.open(options, certificate);
+  const listening = await Listening.open(options, identity);
   const { addr, outputs } = listening;
   if (await isOwn(endpoint, addr)) {
     const own = `${authorityOf(endpoint)} is the relay's own address`;

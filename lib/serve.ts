@@ -6,15 +6,15 @@
 
 import type { BatchWriter } from "./batch_writer.ts";
 import { counted } from "./bytes.ts";
-import type { EtcdChoice, ServeOptions } from "./cli.ts";
+import type { ServeOptions } from "./cli.ts";
 import { linesForOthers } from "./cli/addresses.ts";
 import { isLoopback } from "./address.ts";
 import { readCertificates, readTokens, readUser } from "./cli/files.ts";
 import { openFile } from "./cli/input.ts";
-import { Failure, flagValue, MissingPermission } from "./cli/values.ts";
+import { Failure, flagValue } from "./cli/values.ts";
 import { STATUS_MEANINGS } from "./exchange/words.ts";
 import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS } from "./limits.ts";
-import { anyoneMay, type CheckedIdentity, columnsOf, Listening, readIdentity, TAPPED_READ_BYTES } from "./listening.ts";
+import { anyoneMay, columnsOf, Listening, readIdentity, TAPPED_READ_BYTES } from "./listening.ts";
 import { Access } from "./server/access.ts";
 import { endedListings, joined, type Observer } from "./server/context.ts";
 import { CLOSE_REASONS } from "./server/errors.ts";
@@ -31,15 +31,13 @@ import { lifeLine } from "./traffic/tap.ts";
 /** How long each kind of store may wait for others: a request may read before it writes. */
 const STORE_WAIT_MS = { memory: 0, sqlite: FILE_LOCK_WAIT_MS, etcd: 2 * CLUSTER_WAIT_MS };
 
-interface Secrets extends CheckedIdentity {
-  readonly tokens: readonly string[] | undefined;
-}
+type Secrets = Awaited<ReturnType<typeof readSecrets>>;
 
 /** Serves a table until a signal stops it. */
 export async function serve(options: ServeOptions): Promise<number> {
   const schema = flagValue("--fields", () => RowSchema.parse(options.fields));
   const secrets = await readSecrets(options);
-  const listening = await Listening.open(options, secrets);
+  const listening = await Listening.open(options, secrets.identity);
   const { addr, outputs: { note, writer } } = listening;
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, note);
@@ -144,18 +142,20 @@ async function openStore({ store, readOnly }: ServeOptions, note: (line: string)
   if (store.kind === "etcd") return await openCluster(store, note);
   for (const name of readOnly ? ["read"] as const : ["read", "write"] as const) {
     if ((await Deno.permissions.request({ name })).state === "granted") continue;
-    throw new MissingPermission("--store needs more permissions");
+    throw new Deno.errors.NotCapable("--store needs more permissions");
   }
   const { SqliteStore } = await import("./store/sqlite.ts");
   return await SqliteStore.open(store.file, note, readOnly);
 }
 
-async function openCluster(choice: EtcdChoice, note: (line: string) => void): Promise<Store> {
-  const { nodes, prefix, caFile, identity, userFile } = choice;
+async function openCluster(
+  { nodes, prefix, caFile, identity, userFile }: Extract<ServeOptions["store"], { kind: "etcd" }>,
+  note: (line: string) => void,
+): Promise<Store> {
   for (const node of nodes) {
     const { host } = new URL(node);
     if ((await Deno.permissions.request({ name: "net", host })).state === "granted") continue;
-    throw new MissingPermission(`--store ${host} needs a permission`);
+    throw new Deno.errors.NotCapable(`--store ${host} needs a permission`);
   }
   const user = userFile === undefined ? undefined : await readUser(userFile);
   if (user !== undefined && nodes.some((node) => !isPrivate(node))) {
@@ -167,7 +167,7 @@ async function openCluster(choice: EtcdChoice, note: (line: string) => void): Pr
     prefix,
     user,
     caCerts: caFile === undefined ? [] : [await readCertificates("--etcd-cacert", caFile)],
-    identity: (await readIdentity(identity, "etcd-")).identity,
+    identity: await readIdentity(identity, "etcd-"),
     note,
   });
 }
@@ -178,9 +178,9 @@ function isPrivate(url: string): boolean {
   return protocol === "https:" || hostname === "localhost" || hostname === "[::1]" || isLoopback(hostname);
 }
 
-async function readSecrets({ tokenFile, tls }: ServeOptions): Promise<Secrets> {
+async function readSecrets({ tokenFile, tls }: ServeOptions) {
   const tokens = tokenFile === undefined ? undefined : await readTokens(tokenFile);
-  return { tokens, ...await readIdentity(tls) };
+  return { tokens, identity: await readIdentity(tls) };
 }
 
 /** Reads the files again, and uses what they hold if all of it is right. Returns what came of it, one line. */
@@ -190,7 +190,7 @@ async function renewed(options: ServeOptions, use: (secrets: Secrets) => void): 
   try {
     const secrets = await readSecrets(options);
     use(secrets);
-    return [`SIGHUP: read ${flags.join(", ")} again`, ...secrets.problems].join("; ");
+    return [`SIGHUP: read ${flags.join(", ")} again`, ...secrets.identity?.problems ?? []].join("; ");
   } catch (error) {
     return `SIGHUP: nothing has changed: ${(error as Error).message}`;
   }

@@ -7,7 +7,7 @@ import {
   isSameSecret,
   octetsToText,
   octetString,
-  readAtMost,
+  readStart,
   resized,
   writeAll,
 } from "../lib/bytes.ts";
@@ -67,11 +67,17 @@ Deno.test("a source is read to its end, up to the limit", async () => {
     };
   };
   for (const bytes of [0, 1, 100_000, 300_000]) {
-    assert.equal((await readAtMost(sourceOf(bytes), 300_000)).length, bytes);
+    for (const expected of [undefined, bytes, bytes + 1]) {
+      assert.equal((await readStart(sourceOf(bytes), 300_000, 300_000, expected)).length, bytes);
+    }
   }
-  await assert.rejects(readAtMost(sourceOf(300_001), 300_000), RangeError);
-  assert.equal((await readAtMost(sourceOf(10), 10)).length, 10);
-  await assert.rejects(readAtMost(sourceOf(11), 10), RangeError);
+  assert.equal((await readStart(sourceOf(300_001), 300_000)).length, 300_000);
+  assert.equal((await readStart(sourceOf(11), 10)).length, 10);
+  assert.equal(
+    (await readStart(sourceOf(5000), 4000, 1001)).length,
+    2000,
+    "once there is enough, it waits for no more",
+  );
 });
 
 Deno.test("bytes are collected up to a limit", () => {

@@ -69,6 +69,15 @@ Deno.test("a file with LF is explained, and by --crlf as valid", async () => {
   assert.match((await run(["-"], content)).stdout, /one line end too many after the\n? +content/);
 });
 
+Deno.test("a file with LF is explained whose first message is long", async () => {
+  const { code, stdout } = await run(
+    ["-"],
+    `POST / HTTP/1.1\nHost: a\nContent-Length: 200000\n\n${"a".repeat(200_000)}`,
+  );
+  assert.equal(code, 1);
+  assert.match(stdout, /!! A bare LF [^]*Host: a\\r\\n +which site[^]* a{10}/);
+});
+
 Deno.test("a file without octets of messages is refused by one line, by replay too", async () => {
   using folder = new TempFolder();
   const file = folder.file("page.har");

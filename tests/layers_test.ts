@@ -191,6 +191,7 @@ Deno.test("every file of lib has tests", () => {
     "lib/connect",
     "lib/cli/values",
     "lib/cli/flags",
+    "lib/cli/options",
     "lib/cli/addresses",
     "lib/cli/help",
   ];

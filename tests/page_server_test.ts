@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { Failure } from "../lib/cli/values.ts";
 import { PAGE_COMMAND_OCTETS, PAGE_CONTENT_BYTES, PAGE_TABLE_BYTES, REQUEST_LIMITS } from "../lib/limits.ts";
-import { type OpenPage, openRecordedPage, type Page } from "../lib/page.ts";
+import { type LivePage, type OpenPage, openRecordedPage } from "../lib/page.ts";
 import { MemoryStore } from "../lib/store/memory.ts";
 import { Table } from "../lib/table.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";
@@ -31,7 +31,7 @@ async function exchange(port: number, head: string): Promise<WholeResponse> {
 }
 
 /** The response to a page that asks for the octets of a message. */
-function askMessage(page: Page, query: string): Promise<WholeResponse> {
+function askMessage(page: LivePage, query: string): Promise<WholeResponse> {
   const { port, search } = new URL(page.url);
   return exchange(Number(port), `GET /live/message${search}&${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}`);
 }
@@ -160,7 +160,7 @@ Deno.test("a page that stalls delays nobody, and learns what it missed", async (
 const ADDRESSES = { local: { hostname: "127.0.0.1", port: 1 }, remote: { hostname: "127.0.0.1", port: 2 } };
 
 /** What a page is told first of its table, and the table after it. */
-async function tableOf(page: Page): Promise<{ rows: unknown[]; total: number; large: boolean }> {
+async function tableOf(page: LivePage): Promise<{ rows: unknown[]; total: number; large: boolean }> {
   const { port, search } = new URL(page.url);
   const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port: Number(port) }));
   await peer.send(`GET /live/events${search} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { REQUEST_LIMITS } from "../lib/limits.ts";
-import { Page, type PageOptions } from "../lib/page.ts";
+import { type LivePage, openPage, type PageOptions } from "../lib/page.ts";
 import { MemoryStore } from "../lib/store/memory.ts";
 import { Table } from "../lib/table.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";
@@ -86,9 +86,9 @@ export const headings = `[...document.querySelectorAll(".group")].map((one) => o
 export const octets = `[...document.querySelectorAll("#messages .octets")].map((one) => one.innerText).join("\\n")`;
 
 /** A page for a table that nobody else serves. */
-export function pageOf(options: Partial<PageOptions> = {}): Page {
+export function pageOf(options: Partial<PageOptions> = {}): LivePage {
   const schema = RowSchema.parse("type,age,leg");
-  return new Page({
+  return openPage({
     port: 0,
     history: 100,
     showCredentials: false,

@@ -10,6 +10,7 @@ import {
   originOf,
   withoutZone,
 } from "../address.ts";
+import { percentDecoded } from "../bytes.ts";
 import { maskTarget } from "../masking.ts";
 import { within } from "../turns.ts";
 import { quote, UsageError } from "./values.ts";
@@ -53,11 +54,9 @@ export function parseAddress(given: string, port?: number): Address {
   if (/^https?:\/{3}/i.test(given)) throw new UsageError(`${shown} has no host: expected http://HOST:PORT`);
   const [, before, zone, after] = ZONED.exec(given) ?? [];
   const address = zone !== undefined ? before + after : given.startsWith(":") ? `${DEFAULT_HOST}${given}` : given;
-  const hasScheme = /^https?:\/\//i.test(address);
-  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(address) && !hasScheme
-    ? null
-    : URL.parse(hasScheme ? address : `http://${address}`);
-  if (url === null || url.hostname === "") {
+  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(address);
+  const url = URL.parse(hasScheme ? address : `http://${address}`);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "") {
     throw new UsageError(`${shown} is not an address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT`);
   }
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
@@ -69,7 +68,8 @@ export function parseAddress(given: string, port?: number): Address {
   const impliedPort = Number(named ?? port ?? (hasScheme ? defaultPort(secure) : DEFAULT_PORT));
   const name = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
   const host = zone === undefined ? name : `${name}%${zone}`;
-  const userPass = url.username === "" ? undefined : `${decoded(url.username)}:${decoded(url.password)}`;
+  const [user, password] = [url.username, url.password].map((text) => percentDecoded(text) ?? text);
+  const userPass = user === "" ? undefined : `${user}:${password}`;
   return { secure, host, port: url.port === "" ? impliedPort : Number(url.port), userPass };
 }
 
@@ -87,14 +87,6 @@ export function serverAddress(text: string, what: string, why: string, typed?: s
   throw new UsageError(`${what} takes no user and password: ${why}${hint}`);
 }
 
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
 /** Checks that an address to listen on has no port. */
 export function listenHost(host: string): string {
   if (!/^[^:]*:\d*$/.test(host)) return host;
@@ -106,9 +98,8 @@ export function corsOrigin(origin: string): string {
   if (origin === "*") return origin;
   const url = URL.parse(looksLikeAddress(origin) && !origin.includes("://") ? `http://${origin}` : origin);
   if (url?.origin === origin) return origin;
-  const hint = /^https?:$/.test(url?.protocol ?? "")
-    ? `: did you mean ${url!.origin}?`
-    : ", such as http://localhost:3000, or '*'";
+  const isWeb = /^https?:$/.test(url?.protocol ?? "");
+  const hint = isWeb ? `: did you mean ${url!.origin}?` : ", such as http://localhost:3000, or '*'";
   throw new UsageError(`--cors takes an origin, saw ${quote(origin)}${hint}`);
 }
 

@@ -9,9 +9,11 @@ export interface Identity {
   readonly cert: string;
   /** The key, not encrypted. */
   readonly key: string;
+  /** Why clients will refuse it, one line for each reason. */
+  readonly problems: readonly string[];
 }
 
-interface IdentityFiles {
+interface Files {
   readonly certFile: string;
   readonly keyFile: string;
   /** The prefix of the two flags: `etcd-`, or empty. */
@@ -26,7 +28,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/s;
 const ENCRYPTED = /^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m;
 
 /** Returns why clients will refuse a certificate, in lines. Throws a {@linkcode Failure} if it is none with this key. */
-export function checkIdentity({ cert, key }: Identity, files: IdentityFiles, now: number = Date.now()): string[] {
+export function checkIdentity({ cert, key }: Omit<Identity, "problems">, files: Files, now = Date.now()): string[] {
   const { certFile, keyFile, prefix = "" } = files;
   const certFlag = `--${prefix}cert`;
   const keyFlag = `--${prefix}key`;

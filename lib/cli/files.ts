@@ -1,8 +1,8 @@
 /** The files named by flags. */
 
-import { NOT_UTF8, readAtMost } from "../bytes.ts";
+import { NOT_UTF8, readStart } from "../bytes.ts";
 import { MAX_FLAG_FILE_BYTES, MAX_HISTORY_LINES, MAX_TOKENS } from "../limits.ts";
-import { Failure, MissingPermission } from "./values.ts";
+import { Failure } from "./values.ts";
 
 /** Reads the tokens in the file of `--token-file`, one in each line that is not blank. */
 export async function readTokens(file: string): Promise<string[]> {
@@ -10,11 +10,8 @@ export async function readTokens(file: string): Promise<string[]> {
   const tokens = lines.filter((line) => line !== "");
   const wrong = lines.findIndex((line) => !/^(?:[\w\-.~+/]+=*)?$/.test(line));
   if (tokens.length > 0 && tokens.length <= MAX_TOKENS && wrong === -1) return tokens;
-  const seen = tokens.length === 0
-    ? "none"
-    : wrong === -1
-    ? String(tokens.length)
-    : `something else in line ${wrong + 1}`;
+  const count = tokens.length === 0 ? "none" : tokens.length;
+  const seen = wrong === -1 ? count : `something else in line ${wrong + 1}`;
   const expected = `one token of letters, digits and -._~+/ (RFC 6750 §2.1) in each of up to ${MAX_TOKENS} lines`;
   throw new Failure(`--token-file ${file}: expected ${expected}, saw ${seen}`);
 }
@@ -43,13 +40,14 @@ export async function readFlagFile(flag: string, file: string): Promise<string> 
 export async function readFile(what: string, file: string, most: number): Promise<Uint8Array> {
   try {
     using opened = file === "-" ? undefined : await Deno.open(file);
-    return await readAtMost(opened ?? Deno.stdin, most, (await opened?.stat())?.size);
+    // Devices do not say how much they have.
+    const { size = 0 } = await opened?.stat() ?? {};
+    const bytes = size > most ? undefined : await readStart(opened ?? Deno.stdin, most + 1, most + 1, size + 1);
+    if (bytes !== undefined && bytes.length <= most) return bytes;
   } catch (error) {
-    if (error instanceof RangeError) {
-      throw new Failure(`${what}: the file has more than the ${most} octets that are read`);
-    }
     throw cannotAccess(what, error);
   }
+  throw new Failure(`${what}: the file has more than the ${most} octets that are read`);
 }
 
 /** Creates a new file that only its owner may access. On Windows it has the permissions of its folder. */
@@ -62,8 +60,8 @@ export async function makeFile(flag: string, file: string): Promise<Deno.FsFile>
   }
 }
 
-function cannotAccess(what: string, error: unknown): Failure {
-  if (error instanceof Deno.errors.NotCapable) return new MissingPermission(`${what} needs a permission`);
+function cannotAccess(what: string, error: unknown): Error {
+  if (error instanceof Deno.errors.NotCapable) return new Deno.errors.NotCapable(`${what} needs a permission`);
   return new Failure(`${what}: ${reasonOf(error)}`);
 }
 

@@ -1,18 +1,18 @@
 /** The flags of all commands with their values and help, and the parser for them. */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint } from "../address.ts";
+import { DEFAULT_HOST, DEFAULT_PORT } from "../address.ts";
 import { nearest } from "../bytes.ts";
 import {
   CLIENT_TIMEOUT_MS,
-  MAX_BODY_FLAG_BYTES,
+  LARGEST_BODY_BYTES,
   PAGE_HISTORY_EVENTS,
   REQUEST_LIMITS,
   SERVER_LIMITS,
 } from "../limits.ts";
 import { corsOrigin, hostName, listenHost, PAGE_PORT, RELAY_PORT, serverAddress } from "./addresses.ts";
 import { insecureAdvice } from "./program.ts";
-import { byteCount, milliseconds, oneOf, quote, UsageError, wholeNumber, wholeNumbers } from "./values.ts";
+import { byteCount, milliseconds, quote, UsageError, wholeNumber, wholeNumbers } from "./values.ts";
 
 /** The default fields: those of the classroom's animals. */
 export const DEFAULT_FIELDS: string = "type,age,leg";
@@ -89,8 +89,8 @@ function sized(typed: string, help: string, or: number, least: number, most: num
   return preset(LIMITS, typed, help, size, byteCount(least, most));
 }
 
-function timed(group: string, typed: string, help: string, orMs: number): Flag<number> {
-  return preset(group, typed, help, orMs / 1000, milliseconds);
+function timed(typed: string, help: string, orMs: number): Flag<number> {
+  return preset(LIMITS, typed, help, orMs / 1000, milliseconds);
 }
 
 /** Creates a flag with one of a few values; `or` is the option without it. */
@@ -100,12 +100,20 @@ function choice<const Choice extends string, const Default extends string = Choi
   choices: readonly Choice[],
   or: Choice | Default = choices[0],
 ): Flag<Choice | Default> {
-  return { ...valued(SHOWN, typed, help, oneOf(choices), or), choices };
+  const read = (text: string, flag: string) => {
+    const found = choices.find((one) => one === text);
+    if (found !== undefined) return found;
+    throw new UsageError(`${flag} is ${choices.join(" or ")}, saw ${quote(text)}`);
+  };
+  return { ...valued(SHOWN, typed, help, read, or), choices };
 }
 
 function filed(group: string, typed: string, file: Flag["file"], help: string): Flag<string | undefined> {
   return { ...valued(group, typed, help), file };
 }
+
+const { maxContentBytes, maxHeadBytes } = REQUEST_LIMITS;
+const { maxBufferedBytes, maxConnections, idleTimeoutMs, headTimeoutMs } = SERVER_LIMITS;
 
 // The groups in the help.
 const ADDRESS = "Address";
@@ -122,14 +130,13 @@ const FEW = undefined;
 const CA_FILE = (group: string) =>
   filed(group, "--cacert FILE", "read", "trust the certificates in this file too (PEM)");
 const COLOR = choice("--color WHEN", "auto (at a terminal), always or never (auto)", ["auto", "always", "never"]);
+const DELAY = wholeNumbers(0, 600_000);
 const CONNECTION = (help: string) => valued(FEW, "--connection N", help, wholeNumber(1, 1_000_000_000));
 const EXPLAIN = toggle(SHOWN, "--explain", "explain each octet of each exchange");
-const FIELDS = (group: string, help: string) => preset(group, "--fields LIST", help, DEFAULT_FIELDS);
 const JSON_LINES = toggle(FEW, "--json", "one line of JSON for each exchange");
-const MAX_BUFFERED = (help: string) =>
-  sized("--max-buffered BYTES", help, SERVER_LIMITS.maxBufferedBytes, 2 ** 16, 2 ** 40);
+const MAX_BUFFERED = (help: string) => sized("--max-buffered BYTES", help, maxBufferedBytes, 2 ** 16, 2 ** 40);
 const MAX_CONNECTIONS = (help: string) =>
-  preset(LIMITS, "--max-connections N", help, SERVER_LIMITS.maxConnections, wholeNumber(1, 1_000_000));
+  preset(LIMITS, "--max-connections N", help, maxConnections, wholeNumber(1, 1_000_000));
 const PAGE = (help: string) =>
   valued(SHOWN, "--page [PORT]", `${help} in a browser (${PAGE_PORT}, or any free port)`, (text, flag) => {
     return { port: text === "" ? undefined : wholeNumber(0, 65535)(text, flag) };
@@ -139,9 +146,9 @@ const PAGE_HISTORY = (help: string) =>
 const PORT = (or: number) =>
   preset(ADDRESS, "-p, --port PORT", "the port, 0 for any free one", or, wholeNumber(0, 65535));
 const RECORD_FILE = filed(SHOWN, "--record FILE", "write", "a new file for the traffic, for Wireshark (pcapng)");
+const TIMEOUT_SECONDS = CLIENT_TIMEOUT_MS / 1000;
 const SHOW_CREDENTIALS = (verb: string) =>
   toggle(SHOWN, "--show-credentials", `${verb} values of Authorization, Cookie and the like`);
-const TIMEOUT = (group: string, help: string) => timed(group, "--timeout SEC", help, CLIENT_TIMEOUT_MS);
 
 /** The flag that every command has. */
 export const HELP_FLAG: Flag<boolean> = toggle(FEW, "-h, --help", "show this text");
@@ -152,7 +159,7 @@ export const SERVE_FLAGS = {
   port: PORT(DEFAULT_PORT),
   store: preset(ROWS, "--store STORE", "memory, sqlite:FILE, etcd:URL,URL/PREFIX", "memory"),
   rowsFile: filed(ROWS, "--rows FILE", "read", "fill an empty table: of get all, or a row a line"),
-  fields: FIELDS(ROWS, "fields as type,age:integer, or '*'"),
+  fields: preset(ROWS, "--fields LIST", "fields as type,age:integer, or '*'", DEFAULT_FIELDS),
   quiet: toggle(SHOWN, "-q, --quiet", "print no requests"),
   verbose: toggle(SHOWN, "-v, --verbose", "print responses and connections too"),
   showCredentials: SHOW_CREDENTIALS("print"),
@@ -161,13 +168,7 @@ export const SERVE_FLAGS = {
   recordFile: RECORD_FILE,
   pageHistory: PAGE_HISTORY("events that the page keeps"),
   readOnly: toggle(ANSWERED, "--read-only", "refuse writes"),
-  delayMs: valued(
-    ANSWERED,
-    "--delay MS",
-    "delay responses: 100, or 100-900 (milliseconds)",
-    wholeNumbers(0, 600_000),
-    0,
-  ),
+  delayMs: valued(ANSWERED, "--delay MS", "delay responses: 100, or 100-900 (milliseconds)", DELAY, 0),
   cors: valued(ANSWERED, "--cors ORIGIN", "let pages of this origin, or '*', read responses", corsOrigin),
   allowHosts: {
     ...shapeOf(ANSWERED, "--allow-host NAME", "answer for this host too, '*' for any; repeatable"),
@@ -183,25 +184,15 @@ export const SERVE_FLAGS = {
   maxBody: sized(
     "--max-body BYTES",
     "the largest content, and the largest row",
-    REQUEST_LIMITS.maxContentBytes,
+    maxContentBytes,
     0,
-    MAX_BODY_FLAG_BYTES,
+    LARGEST_BODY_BYTES,
   ),
-  maxHead: sized("--max-head BYTES", "the largest head of a request", REQUEST_LIMITS.maxHeadBytes, 256, 2 ** 20),
+  maxHead: sized("--max-head BYTES", "the largest head of a request", maxHeadBytes, 256, 2 ** 20),
   maxBuffered: MAX_BUFFERED("memory for content, responses and listings"),
   maxConnections: MAX_CONNECTIONS("connections at a time"),
-  idleTimeoutMs: timed(
-    LIMITS,
-    "--idle-timeout SEC",
-    "how long a connection may be idle",
-    SERVER_LIMITS.idleTimeoutMs,
-  ),
-  headTimeoutMs: timed(
-    LIMITS,
-    "--head-timeout SEC",
-    "how long a request's head may take",
-    SERVER_LIMITS.headTimeoutMs,
-  ),
+  idleTimeoutMs: timed("--idle-timeout SEC", "how long a connection may be idle", idleTimeoutMs),
+  headTimeoutMs: timed("--head-timeout SEC", "how long a request's head may take", headTimeoutMs),
 };
 
 /** The flags of `relay`. */
@@ -219,7 +210,12 @@ export const RELAY_FLAGS = {
   certFile: SERVE_FLAGS.certFile,
   keyFile: SERVE_FLAGS.keyFile,
   caFile: CA_FILE(TLS),
-  timeoutMs: TIMEOUT(LIMITS, "for connecting; if given, for answers too"),
+  timeoutMs: valued(
+    LIMITS,
+    "--timeout SEC",
+    `for connecting; if given, for answers too (${TIMEOUT_SECONDS})`,
+    milliseconds,
+  ),
   maxBuffered: MAX_BUFFERED("memory for what waits, in both directions"),
   maxConnections: MAX_CONNECTIONS("two descriptors each, four with https"),
   idleTimeoutMs: SERVE_FLAGS.idleTimeoutMs,
@@ -234,7 +230,7 @@ export const CONNECT_FLAGS = {
     `the port, where ADDRESS names none (${DEFAULT_PORT})`,
     wholeNumber(1, 65535),
   ),
-  fields: FIELDS(SENT, "fields that values fill, in order"),
+  fields: valued(SENT, "--fields LIST", `fields that values fill, in order (${DEFAULT_FIELDS})`),
   print: valued(SHOWN, "--print PARTS", "parts: request H B, response h b (hb; piped: b)", messageParts),
   verbose: toggle(SHOWN, "-v, --verbose", "show requests too (HBhb), and each read and write"),
   pretty: choice("--pretty WHAT", "all: indent and colour JSON, piped too; or none", ["all", "none"], "auto"),
@@ -244,7 +240,7 @@ export const CONNECT_FLAGS = {
   recordFile: RECORD_FILE,
   rawFile: filed(SENT, "--raw FILE|-", "read", "send the octets of this file unchanged"),
   crlf: toggle(SENT, "--crlf", "with --raw: a bare \\n outside content as \\r\\n"),
-  timeoutMs: TIMEOUT(SERVER, "how long to wait for the server"),
+  timeoutMs: preset(SERVER, "--timeout SEC", "how long to wait for the server", TIMEOUT_SECONDS, milliseconds),
   caFile: CA_FILE(SERVER),
   tokenFile: filed(SENT, "--token-file FILE", "read", "send the first bearer token in this file"),
   color: COLOR,
@@ -266,11 +262,13 @@ export const EXPLAIN_FLAGS = {
 
 /** The flags of `replay`. */
 export const REPLAY_FLAGS = {
-  to: valued(FEW, "--to ADDRESS", "the server (the recorded one, if on this machine)", replayTarget),
+  to: valued(FEW, "--to ADDRESS", "the server (the recorded one, if on this machine)", (text, flag) => {
+    return serverAddress(text, flag, "requests are sent as they were recorded");
+  }),
   fast: toggle(FEW, "--fast", "make no pauses"),
   json: JSON_LINES,
   connection: CONNECTION("replay only the recording's connection N"),
-  timeoutMs: TIMEOUT(LIMITS, "how long to wait for an answer"),
+  timeoutMs: timed("--timeout SEC", "how long to wait for an answer", CLIENT_TIMEOUT_MS),
   caFile: CA_FILE(TLS),
   color: COLOR,
 };
@@ -287,23 +285,15 @@ function methodList(text: string, flag: string): string[] {
   return methods;
 }
 
-function replayTarget(text: string, flag: string): Endpoint {
-  return serverAddress(text, flag, "requests are sent as they were recorded");
-}
-
 export interface Parsed<Table extends FlagTable> {
   readonly options: Options<Table>;
-  /** Whether only the help is asked for. */
-  readonly help: boolean;
-  /** The names of the flags that were given, without hyphens. */
-  readonly given: ReadonlySet<string>;
   readonly positionals: string[];
   /** The files that flags name, to read or to write. */
   readonly files: { readonly read: string[]; readonly write: string[] };
 }
 
-/** Parses flags and positional arguments. */
-export function parseFlags<Table extends FlagTable>(args: string[], table: Table): Parsed<Table> {
+/** Parses flags and positional arguments. Returns `undefined` if the help is asked for. */
+export function parseFlags<Table extends FlagTable>(args: string[], table: Table): Parsed<Table> | undefined {
   const flags = [...Object.values<Flag>(table), HELP_FLAG];
   const config = Object.fromEntries(flags.map(({ name, short, value }) => [
     name,
@@ -313,6 +303,7 @@ export function parseFlags<Table extends FlagTable>(args: string[], table: Table
   const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
   const unshield = (text: string) => text.replace(/^\0/, "");
   const { values, positionals } = parsedArgs(withEmptyValues(shielded, flags), config, flags.map(({ name }) => name));
+  if (values.help) return undefined;
   const files = { read: [] as string[], write: [] as string[] };
   const options = Object.entries(table).map(([option, flag]) => {
     const value = values[flag.name];
@@ -322,15 +313,9 @@ export function parseFlags<Table extends FlagTable>(args: string[], table: Table
       if (flag.file !== "write") files.read.push(file);
       if (flag.file !== "read") files.write.push(file);
     }
-    return [option, values.help ? undefined : flag.option(given)];
+    return [option, flag.option(given)];
   });
-  return {
-    options: Object.fromEntries(options),
-    help: values.help === true,
-    given: new Set(Object.keys(values)),
-    positionals: positionals.map(unshield),
-    files,
-  };
+  return { options: Object.fromEntries(options), positionals: positionals.map(unshield), files };
 }
 
 /** Gives flags with an optional value one in every case, because parseArgs has none such: the next word, if a number. */

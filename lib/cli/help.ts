@@ -148,10 +148,10 @@ export function helpOf(command: string): string {
 }
 
 function groupedLines(flags: readonly Flag[]): string {
-  const groups = [...Map.groupBy(flags, ({ group }) => group)];
-  return groups.map(([title, flags]) => {
+  const groups = Map.groupBy(flags, ({ group }) => group).entries().map(([title, flags]) => {
     return [...title === undefined ? [] : [`${title}:`], ...flags.map(flagLine)].join("\n");
-  }).join("\n\n");
+  });
+  return [...groups].join("\n\n");
 }
 
 function flagLine({ name, short, value, help }: Flag): string {

@@ -3,7 +3,7 @@
 import { counted, NO_BYTES, readStart, type Source } from "../bytes.ts";
 import { reasonOf } from "./files.ts";
 import { quoteForShell } from "./program.ts";
-import { Failure, MissingPermission } from "./values.ts";
+import { Failure } from "./values.ts";
 
 /** A file, or the standard input, that is read in pieces. A read that fails throws a {@linkcode Failure}. */
 export interface InputFile extends Source, Disposable {
@@ -18,7 +18,7 @@ export async function openFile(file: string): Promise<InputFile> {
     throw cannotRead(file, error);
   };
   const opened = file === "-" ? Deno.stdin : await Deno.open(file).catch((error) => {
-    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`Reading ${file} needs a permission`);
+    if (error instanceof Deno.errors.NotCapable) throw new Deno.errors.NotCapable(`Reading ${file} needs a permission`);
     return failed(error);
   });
   const source = { read: (bytes: Uint8Array) => opened.read(bytes).catch(failed) };

@@ -4,49 +4,25 @@ import { type Options, SERVE_FLAGS } from "./flags.ts";
 import { quoteForShell } from "./program.ts";
 import { quote, UsageError } from "./values.ts";
 
-/** A cluster, and the files needed to connect to it. */
-export interface EtcdChoice {
-  /** Distinguishes it from other stores. */
-  readonly kind: "etcd";
-  /** Each node's URL, without a path. */
-  readonly nodes: readonly string[];
-  /** The prefix of the table's keys; `undefined` for none. */
-  readonly prefix: string | undefined;
-  /** A file with the certificates of the nodes' authorities. */
-  readonly caFile: string | undefined;
-  /** Files with the client certificate and its key. */
-  readonly identity: { readonly certFile: string; readonly keyFile: string } | undefined;
-  /** A file with the user and password. */
-  readonly userFile: string | undefined;
-}
+const ETCD_FILES = ["etcdCaFile", "etcdCertFile", "etcdKeyFile", "etcdUserFile"] as const;
 
-/** The store of the rows. */
-export type StoreChoice =
-  | { readonly kind: "memory" }
-  | { readonly kind: "sqlite"; readonly file: string }
-  | EtcdChoice;
-
-type StoreOptions = Partial<
-  Pick<Options<typeof SERVE_FLAGS>, "store" | "etcdCaFile" | "etcdCertFile" | "etcdKeyFile" | "etcdUserFile">
->;
-
-const EXPECTED = "memory, sqlite:FILE or etcd:URL,URL/PREFIX";
+type StoreOptions = Partial<Pick<Options<typeof SERVE_FLAGS>, "store" | typeof ETCD_FILES[number]>>;
 
 /** Parses `--store` and its related flags. */
-export function storeChoice({ store = "memory", ...options }: StoreOptions): StoreChoice {
-  const { etcdCaFile, etcdCertFile, etcdKeyFile, etcdUserFile } = options;
-  const etcd = { etcdCaFile, etcdCertFile, etcdKeyFile, etcdUserFile };
-  if (store.startsWith("etcd:")) return etcdChoice(store.slice("etcd:".length), etcd);
-  const stray = (Object.keys(etcd) as (keyof typeof etcd)[]).find((option) => etcd[option] !== undefined);
+export function storeChoice({ store = "memory", ...options }: StoreOptions) {
+  if (store.startsWith("etcd:")) return etcdChoice(store.slice("etcd:".length), options);
+  const stray = ETCD_FILES.find((option) => options[option] !== undefined);
   if (stray !== undefined) throw new UsageError(`--${SERVE_FLAGS[stray].name} needs --store etcd:URL`);
-  if (store === "memory") return { kind: "memory" };
-  const file = store.startsWith("sqlite:") ? store.slice("sqlite:".length) : "";
-  if (file === "") throw new UsageError(`--store is ${EXPECTED}, saw ${quote(store)}`);
+  if (store === "memory") return { kind: "memory" } as const;
+  const [, file] = /^sqlite:(.+)$/s.exec(store) ?? [];
+  if (file === undefined) {
+    throw new UsageError(`--store is memory, sqlite:FILE or etcd:URL,URL/PREFIX, saw ${quote(store)}`);
+  }
   // Other programs take these; here they would be the names of files.
   if (/^(?:file:|\/\/|:memory:$)|\?(?:mode|cache|immutable)=/i.test(file)) {
     throw new UsageError(`--store sqlite: takes a file's path (${plainForm(file)}), saw ${quote(store)}`);
   }
-  return { kind: "sqlite", file };
+  return { kind: "sqlite", file } as const;
 }
 
 /** Returns the right form of a URL of an SQLite file, or of SQLite's name for a database in memory. */
@@ -60,7 +36,7 @@ function plainForm(url: string): string {
 function etcdChoice(
   list: string,
   { etcdCaFile: caFile, etcdCertFile: certFile, etcdKeyFile: keyFile, etcdUserFile: userFile }: StoreOptions,
-): EtcdChoice {
+) {
   const urls = list.split(",").map(nodeUrl);
   const prefix = urls[urls.length - 1].pathname.replace(/^\/+|\/+$/g, "");
   if (urls.slice(0, -1).some(({ pathname }) => pathname !== "/")) {
@@ -87,7 +63,7 @@ function etcdChoice(
     caFile,
     identity: certFile === undefined ? undefined : { certFile, keyFile: keyFile! },
     userFile,
-  };
+  } as const;
 }
 
 function nodeUrl(text: string): URL {

@@ -18,9 +18,6 @@ export class UsageError extends Failure {
   override name = "UsageError";
 }
 
-/** A file that may not be accessed. The message names it; the command to type is appended. */
-export class MissingPermission extends Failure {}
-
 /** Returns the result of `read` for a flag's value. A RangeError becomes a usage error that names the flag. */
 export function flagValue<T>(flag: string, read: () => T): T {
   try {
@@ -31,14 +28,7 @@ export function flagValue<T>(flag: string, read: () => T): T {
   }
 }
 
-/** Reads one of these texts. All readers of values throw a {@linkcode UsageError} for any other one. */
-export function oneOf<T extends string>(choices: readonly T[]): (text: string, flag: string) => T {
-  return (text, flag) => {
-    if (choices.includes(text as T)) return text as T;
-    throw new UsageError(`${flag} is ${choices.join(" or ")}, saw ${quote(text)}`);
-  };
-}
-
+/** Reads a whole number. All readers of values throw a {@linkcode UsageError} for any other text. */
 export function wholeNumber(least: number, most: number): (text: string, flag: string) => number {
   return (text, flag) => {
     const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN;

@@ -123,14 +123,5 @@ export function isFramingField(name: string): boolean {
   return (name.length === 14 || name.length === 17) && /^(?:content-length|transfer-encoding)$/i.test(name);
 }
 
-/** Decodes percent-encoded text (RFC 3986 §2.1); `undefined` if the result is not UTF-8. */
-export function percentDecoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Methods that expect content in the request (RFC 9110 §9.3, RFC 5789 §2). */
 export const METHODS_WITH_CONTENT: readonly string[] = ["POST", "PUT", "PATCH"];

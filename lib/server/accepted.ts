@@ -164,7 +164,7 @@ export abstract class AcceptedConnection {
     }
   }
 
-  /** Releases what the subclass holds: the socket was closed. */
+  /** Releases what the subclass holds: the socket is being closed. */
   protected abstract release(): void;
 
   /** Why the connection has ended. */
@@ -311,8 +311,12 @@ export abstract class AcceptedConnection {
     this.closed = true;
     this.#dropUnsent(this.#held > 0);
     this.reader.end();
-    closeAll(this.conn);
-    this.release();
+    try {
+      // What it holds ends first: the connection of a relay to its server, for one.
+      this.release();
+    } finally {
+      closeAll({ close: () => this.conn.close(this.endReason) });
+    }
   }
 
   /** Drops what is encoded. A pending write uses the encoder's memory until it fails: such an encoder is not reused. */
@@ -325,7 +329,7 @@ export abstract class AcceptedConnection {
 }
 
 /** Closes connections, of which some may be closed already. */
-export function closeAll(...connections: readonly (Socket | undefined)[]): void {
+export function closeAll(...connections: readonly (Pick<Socket, "close"> | undefined)[]): void {
   for (const connection of connections) {
     try {
       connection?.close();

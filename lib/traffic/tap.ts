@@ -89,12 +89,12 @@ export function tapped(
       fin(end);
       return closeWrite.call(conn);
     },
-    close() {
+    close(reason?: string) {
       if (!isClosed) {
         opened();
         if (broken === undefined) fin(end);
         isClosed = true;
-        listener({ kind: "closed", ...seen(), reason: broken ?? `by the ${fins[0]}` });
+        listener({ kind: "closed", ...seen(), reason: reason ?? broken ?? `by the ${fins[0]}` });
       }
       close.call(conn);
     },

@@ -57,6 +57,13 @@ Deno.test("a tap reports a half-close once, as the first", async () => {
   assert.deepEqual(events.slice(1), ["server 1 2 fin server", "server 1 3 closed by the server"]);
 });
 
+Deno.test("a tap reports why a connection was closed, if that is said", async () => {
+  const { events, client, server } = await connection();
+  server.close("by the server (idle too long)");
+  client.close();
+  assert.equal(events.at(-1), "server 1 3 closed by the server (idle too long)");
+});
+
 Deno.test("a tap reports nothing for a read ended by close", async () => {
   const { events, client, server } = await connection();
   const reading = server.read(new Uint8Array(1)).catch((error) => error);
