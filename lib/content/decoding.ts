@@ -115,6 +115,8 @@ const ENCODER = new TextEncoder();
 const MAX_CUT_OCTETS = 3;
 /** Octets that may be invalid before the rest is passed on as it came: what is valid is sought octet by octet. */
 const MAX_INVALID_OCTETS = 1000;
+// deno-lint-ignore no-control-regex -- an escape starts with this one
+const ESCAPES = /\x1b(?:\([BIJ]|\$[@B])/g;
 
 /** Decodes text that arrives in pieces. Octets that are not valid in the charset are passed on as they came. */
 export class CharsetDecoder {
@@ -123,6 +125,8 @@ export class CharsetDecoder {
   #invalid = 0;
   /** The start of a character. */
   #cut: Uint8Array = NO_BYTES;
+  /** The last escape in ISO-2022-JP, whose characters depend on it (Encoding Standard §12.2). */
+  #escape: Uint8Array = NO_BYTES;
 
   /** @throws {RangeError} If the charset is not known. */
   constructor(label: string) {
@@ -141,10 +145,12 @@ export class CharsetDecoder {
     this.#cut = NO_BYTES;
     if (this.#invalid >= MAX_INVALID_OCTETS) return octets;
     for (let cut = 0; cut <= (isLast ? 0 : Math.min(MAX_CUT_OCTETS, octets.length)); cut++) {
-      const end = octets.length - cut;
+      const start = octets.subarray(0, octets.length - cut);
       try {
-        const text = this.#decoder.decode(octets.subarray(0, end));
-        this.#cut = octets.slice(end);
+        const text = this.#decoder.decode(Buffer.concat([this.#escape, start]));
+        this.#cut = octets.slice(start.length);
+        const escape = this.#decoder.encoding === "iso-2022-jp" ? octetString(start).match(ESCAPES)?.at(-1) : undefined;
+        if (escape !== undefined) this.#escape = Buffer.from(escape, "latin1");
         return ENCODER.encode(text);
       } catch {
         // A character may be cut off.
