@@ -2,7 +2,7 @@
 
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint, originOf } from "../address.ts";
-import { BoundedBytes, octetsToText, octetString } from "../bytes.ts";
+import { ByteBuffer, octetsToText, octetString } from "../bytes.ts";
 import { ClientError, type Session } from "../client.ts";
 import { type FieldLine, Fields, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
@@ -310,17 +310,18 @@ export class Repl {
     let status = 0;
     let locations: string[] = [];
     let fields = Fields.EMPTY;
-    let kept = new BoundedBytes(0);
+    const kept = new ByteBuffer(0);
+    let most = 0;
     explain?.begin();
     try {
       for await (const event of session.exchange(request)) {
         if (event.kind === "response") {
           ({ status, fields } = event);
           locations = [...fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
-          const most = status === 413 || status === 422 ? MAX_PROBLEM_OCTETS : 0;
-          kept = new BoundedBytes(status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : most);
+          most = status === 413 || status === 422 ? MAX_PROBLEM_OCTETS : 0;
+          if (status === 200 && isListing) most = MAX_HELD_CONTENT_OCTETS;
         }
-        if (event.kind === "content") kept.add(event.bytes);
+        if (event.kind === "content" && kept.length <= most) kept.append(event.bytes);
         await this.#display.show(event);
         if (event.kind === "end") this.#last = { endpoint, request, contentFrom, status, locations };
       }
@@ -330,7 +331,7 @@ export class Repl {
       if (explain?.each) await this.#showExplanation();
       if (!isOwn) session.close();
     }
-    const content = new TextDecoder().decode(kept.bytes());
+    const content = kept.length > most ? "" : new TextDecoder().decode(kept.view());
     if (status === 200) seenNames?.addListing(content);
     const named = fields.get("row-fields");
     const learned = named !== undefined ? percentDecoded(named) : status === 422 ? fieldsIn(content) : undefined;
