@@ -206,12 +206,6 @@ export function charsetOf(type: string, start: Uint8Array): string | undefined {
   }
 }
 
-/** Whether each octet of text that looks like a quote or a backslash is one, and no part of another character. */
-export function hasPlainSigns(octets: Uint8Array, charset: string): boolean {
-  const signs = (text: string) => text.split(/["\\]/).length;
-  return signs(new TextDecoder(charset).decode(octets)) === signs(octetString(octets));
-}
-
 /** Whether octets are UTF-8, but for a character that may be cut off at their end. */
 export function isUtf8Start(octets: Uint8Array): boolean {
   try {
