@@ -53,6 +53,12 @@ Deno.test("an octet that is not valid in its charset is passed on as it came", (
   assert(!decoder.isValid);
 });
 
+Deno.test("nothing of an octet that is not valid in its charset is left over for those after it", () => {
+  const decoder = new CharsetDecoder("gb18030");
+  const octets = decoder.decode(Uint8Array.of(0x81, 0x30, 0x81, 0x41, 0x42), true);
+  assert.equal(new TextDecoder().decode(octets.subarray(1)), "0\u4e04B");
+});
+
 Deno.test("what follows too many octets that are not valid in their charset is passed on as it came", () => {
   const octets = Uint8Array.of(...new Uint8Array(5000).fill(0xff), 0xc7, 0xce);
   const decoder = new CharsetDecoder("euc-kr");
