@@ -158,26 +158,6 @@ export class ByteBuffer {
   }
 }
 
-/** Collects bytes up to a limit. */
-export class BoundedBytes {
-  /** `undefined` once there were too many. */
-  #kept: ByteBuffer | undefined = new ByteBuffer(0);
-
-  /** Collects at most so many bytes. */
-  constructor(private readonly most: number) {}
-
-  /** Adds bytes, which may change afterwards. */
-  add(bytes: Uint8Array): void {
-    if (this.#kept !== undefined && this.#kept.length + bytes.length > this.most) this.#kept = undefined;
-    this.#kept?.append(bytes);
-  }
-
-  /** Returns the bytes, valid until more are added; `undefined` if there were too many. */
-  bytes(): Uint8Array | undefined {
-    return this.#kept?.view();
-  }
-}
-
 /** Returns octets as text, one character per octet (U+0000 to U+00FF). */
 export function octetString(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
   // Called on the bytes directly: wrapping them in a Buffer costs as much as the conversion.

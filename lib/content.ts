@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { ByteBuffer, NO_BYTES, octetsToText, octetString, withoutMark } from "./bytes.ts";
-import { CharsetDecoder, charsetOf, ContentDecoder, hasPlainSigns, isUtf8Start } from "./content/decoding.ts";
+import { CharsetDecoder, charsetOf, ContentDecoder, isUtf8Start } from "./content/decoding.ts";
 import { indentJson } from "./content/json_view.ts";
 import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_OCTETS } from "./limits.ts";
 import { ContentText, displayWidth, escapeJson, escapeOctet, escapeText, type Painter } from "./terminal.ts";
@@ -220,10 +220,8 @@ export class ContentView {
 
   /** Returns content indented, one character for each octet if it is exact; `undefined` if it is shown as received. */
   #indented(held: Uint8Array): Iterable<string> | undefined {
-    const { indent, columns, painter, writeExactly, type = "" } = this.options;
+    const { indent, columns, painter, writeExactly } = this.options;
     if (!this.#mayIndent || held.length > MAX_HELD_CONTENT_OCTETS) return undefined;
-    const charset = writeExactly === undefined || isUtf8Start(held) ? undefined : charsetOf(type, held);
-    if (charset !== undefined && !hasPlainSigns(held, charset)) return undefined;
     const json = withoutMark(this.#charset?.decode(held, true) ?? held);
     const octets = octetString(json);
     const fits = displayWidth(octetsToText(octets)) <= columns && !octets.trimEnd().includes("\n");

@@ -69,25 +69,17 @@ const CUT = /(?:\r|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,
 export class ContentText {
   /** Octets of a character or a line end whose rest is still to come. */
   #cut = "";
-  /** Whether the text so far ends with a line end; true at the beginning. */
-  endsLine = true;
 
   /** Returns the piece's text, except for an incomplete character or line end. */
   add(bytes: Uint8Array): string {
     const octets = this.#cut + octetString(bytes);
     this.#cut = CUT.exec(octets)?.[0] ?? "";
-    return this.#show(octets.slice(0, octets.length - this.#cut.length));
+    return escapeOctets(octets.slice(0, octets.length - this.#cut.length));
   }
 
   /** Returns the rest that {@linkcode add} has kept back. */
   end(): string {
-    return this.#show(this.#cut);
-  }
-
-  #show(octets: string): string {
-    const text = octetsToText(octets, escapeOctet);
-    if (text !== "") this.endsLine = text.endsWith("\n");
-    return escapeText(text);
+    return escapeOctets(this.#cut);
   }
 }
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import {
-  BoundedBytes,
   ByteBuffer,
   byteLength,
   counted,
@@ -78,19 +77,6 @@ Deno.test("a source is read to its end, up to the limit", async () => {
     2000,
     "once there is enough, it waits for no more",
   );
-});
-
-Deno.test("bytes are collected up to a limit", () => {
-  const collected = new BoundedBytes(3);
-  const piece = Uint8Array.of(1, 2);
-  collected.add(piece);
-  piece.fill(0);
-  collected.add(Uint8Array.of(3));
-  assert.deepEqual([...collected.bytes()!], [1, 2, 3]);
-  collected.add(Uint8Array.of(4));
-  assert.equal(collected.bytes(), undefined);
-  collected.add(Uint8Array.of(5));
-  assert.equal(collected.bytes(), undefined);
 });
 
 Deno.test("octets are read as UTF-8", () => {

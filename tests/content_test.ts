@@ -247,6 +247,8 @@ Deno.test("what is neither indented nor decoded is written exactly into a file, 
   assert.deepEqual(written, new Uint8Array(6000).fill(0x80));
   assert.equal(view.endsLine, false);
   assert.deepEqual((await write([png], { coding: "zstd" })).written, png);
+  const gzipped = await coded(png, "gzip");
+  assert.deepEqual((await write([gzipped], { coding: "gzip", type: "image/png" })).written, gzipped, "as it came");
   // Only blanks change, whatever the charset.
   const indents = async (type: string, ...json: number[]) =>
     octetString((await write([Uint8Array.of(...json)], { type, indent: "always" })).written);
@@ -256,6 +258,8 @@ Deno.test("what is neither indented nor decoded is written exactly into a file, 
   assert.equal(await indents("a/json;charset=shift_jis", 0x5b, 0x22, 0x93, 0xfa, 0x22, 0x5d), '[\n  "\x93\xfa"\n]\n');
   assert.equal(await indents("application/json", 0xef, 0xbb, 0xbf, 0x5b, 0x31, 0x5d), "\xef\xbb\xbf[\n  1\n]\n");
   assert.equal(await indents("a/json;charset=shift_jis", 0x5b, 0x22, 0x95, 0x5c, 0x22, 0x5d), '["\x95\\"]');
+  const escape = [0x5b, 0x22, 0x95, 0x5c, 0x6e, 0x22, 0x5d];
+  assert.equal(await indents("a/json;charset=shift_jis", ...escape), '[\n  "\x95\\n"\n]\n');
   assert.deepEqual((await write([png], { coding: "gzip" })).written, png, "it is not gzip");
   const large = new Uint8Array(MAX_DECODED_SHOWN_BYTES);
   assert.equal((await write([large, large], { coding: "gzip" })).written.length, 2 * MAX_DECODED_SHOWN_BYTES);

@@ -4,6 +4,7 @@ import type { Endpoint } from "../address.ts";
 import { ClientError, type ClientOptions, Session } from "../client.ts";
 import { type FieldLine, HttpError, isInterim } from "../http_message.ts";
 import { CLIENT_TIMEOUT_MS } from "../limits.ts";
+import { Gate } from "../turns.ts";
 import { type Command, parseLine } from "./command.ts";
 import { pageHelpOn } from "./help.ts";
 import { describeFields, filesOf, requestOf, type TableWords } from "./items.ts";
@@ -24,7 +25,7 @@ interface CommandSenderOptions extends Pick<ClientOptions, "caCerts" | "tap"> {
 export class CommandSender {
   readonly #options: CommandSenderOptions & { readonly words: TableWords };
   readonly #session: Session;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Gate(1);
   #closed = false;
 
   constructor(options: CommandSenderOptions) {
@@ -39,9 +40,7 @@ export class CommandSender {
   /** Sends a command after those before it, until the signal is aborted. Resolves with a status, or a transcript. */
   send(line: string, signal: AbortSignal): Promise<string> {
     // Only the line is kept while it waits: a short one may stand for many octets.
-    const sent = this.#last.then(() => this.#execute(line, signal));
-    this.#last = sent.catch(() => {});
-    return sent;
+    return this.#turns.run(() => this.#execute(line, signal));
   }
 
   close(): void {

@@ -15,7 +15,7 @@ import {
 import { type Endpoint, withoutZone } from "../address.ts";
 import { MAX_INTERIM_RESPONSES, MAX_SHOWN_INVALID_OCTETS, RESPONSE_LIMITS } from "../limits.ts";
 import { within } from "../turns.ts";
-import { ClientError, connectError, endOf, startOf, type TimeoutError, timeoutError, unseenMs } from "./errors.ts";
+import { ClientError, connectError, endOf, startOf, timeoutError, unseenMs } from "./errors.ts";
 
 /** How a connection is opened. */
 export interface DialOptions {
@@ -103,18 +103,13 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
 }
 
 export class ClientConnection {
-  /** When the last exchange ended, or the connection was opened, in milliseconds. */
-  #idleSince = performance.now();
   readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
   readonly #encoder = new Encoder();
   readonly #buffer = new Uint8Array(READ_OCTETS);
-  /** When the system last accepted octets of the request, in milliseconds, and how many. */
-  #progress = 0;
+  /** When the connection was opened, an exchange ended, or one made progress, in milliseconds. */
+  #since = performance.now();
+  /** How many octets of the request the system has accepted, which may still be on their way. */
   #handedOver = 0;
-  /** Whether a response is awaited, and the error once that took too long. */
-  #waits = false;
-  #late: TimeoutError | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
   /** A read while no exchange is in progress, so that a close by the server is noticed immediately. */
   #reading: Promise<number | null> | undefined;
   #busy = false;
@@ -142,7 +137,7 @@ export class ClientConnection {
   news(): Promise<void> {
     // Only a timer lets the runtime poll I/O; setImmediate is ten times as fast, and enough between two immediate
     // requests.
-    const isFresh = this.used && performance.now() - this.#idleSince <= FRESH_MS;
+    const isFresh = this.used && performance.now() - this.#since <= FRESH_MS;
     return new Promise((resolve) => void (isFresh ? setImmediate(resolve) : setTimeout(resolve, 0)));
   }
 
@@ -159,7 +154,7 @@ export class ClientConnection {
     const octets = this.#encoder.bytes();
     let sent = false;
     this.#handedOver = 0;
-    this.#progress = performance.now();
+    this.#since = performance.now();
     this.#send(octets).then(() => sent = true, () => {});
     const headEnd = octets.length - (request.content?.length ?? 0);
     yield { kind: "sent", head: octets.subarray(0, headEnd), content: octets.subarray(headEnd) };
@@ -170,7 +165,7 @@ export class ClientConnection {
       if (event === undefined) {
         await this.options.room?.();
         // The head must arrive in time; content may take longer as long as octets arrive.
-        if (!isInterim(status)) this.#progress = performance.now();
+        if (!isInterim(status)) this.#since = performance.now();
         await this.#receive();
         continue;
       }
@@ -178,7 +173,7 @@ export class ClientConnection {
       yield event;
       if (event.kind === "response") {
         status = event.status;
-        this.#progress = performance.now();
+        this.#since = performance.now();
         // A server that responds to the whole request has it.
         if (sent && !isInterim(status)) this.#handedOver = 0;
         if (isInterim(status) && ++interim > MAX_INTERIM_RESPONSES) throw new ClientError(TOO_MANY_INTERIM);
@@ -190,7 +185,7 @@ export class ClientConnection {
     }
     this.#busy = false;
     this.used = true;
-    this.#idleSince = performance.now();
+    this.#since = performance.now();
     // After 101 (Switching Protocols) the connection no longer carries HTTP.
     if (status === 101) this.#endNow("after 101, the connection no longer carries HTTP");
     // Otherwise the server would read the next request as content of this one (RFC 9112 §9.3).
@@ -219,7 +214,6 @@ export class ClientConnection {
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#timer);
     try {
       this.conn.close();
     } catch {
@@ -247,12 +241,12 @@ export class ClientConnection {
   #noteUnasked(octets: Uint8Array): void {
     if (this.#busy) return;
     const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
-    const isGreeting = !this.used && performance.now() - this.#idleSince < GREETING_MS;
+    const isGreeting = !this.used && performance.now() - this.#since < GREETING_MS;
     this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`, isGreeting);
   }
 
   get #idleSeconds(): number {
-    return Math.round((performance.now() - this.#idleSince) / 1000);
+    return Math.round((performance.now() - this.#since) / 1000);
   }
 
   /** Ends the connection between two exchanges, and notes that for the user. */
@@ -268,15 +262,24 @@ export class ClientConnection {
   async #receive(): Promise<void> {
     const reading = this.#reading ?? this.#read();
     this.#reading = undefined;
-    this.#waits = true;
-    this.#watch();
-    const count = await reading.catch((error: unknown) => ({ error }));
-    this.#waits = false;
-    if (this.#late !== undefined) throw this.#late;
+    const count = await this.#inTime(reading).catch((error) => {
+      if (error instanceof ClientError) throw error;
+      if (this.#decoder.idle) throw new NoResponse(`${NO_RESPONSE}: ${endOf(error)}`);
+      throw new ClientError(`The connection broke in the middle of the response: ${endOf(error)}`);
+    });
     if (count === null) this.#decoder.close();
-    else if (typeof count === "number") this.#decoder.receive(this.#buffer.subarray(0, count));
-    else if (this.#decoder.idle) throw new NoResponse(`${NO_RESPONSE}: ${endOf(count.error)}`);
-    else throw new ClientError(`The connection broke in the middle of the response: ${endOf(count.error)}`);
+    else this.#decoder.receive(this.#buffer.subarray(0, count));
+  }
+
+  /** Waits as long as the server has time: what was handed over last may still be on its way. */
+  async #inTime<T>(reading: Promise<T>): Promise<T> {
+    for (;;) {
+      const unseen = unseenMs(this.#handedOver);
+      const left = this.#since + this.options.timeoutMs + unseen - performance.now();
+      if (await within(reading, Math.max(0, left))) return await reading;
+      // Octets of the request may have been accepted meanwhile.
+      if (left <= 0) throw timeoutError(this.options.timeoutMs, unseen);
+    }
   }
 
   /** Sends a request's octets. Each piece that the system accepts gives the server time anew. */
@@ -284,24 +287,8 @@ export class ClientConnection {
     while (this.#handedOver < octets.length) {
       await this.options.room?.();
       this.#handedOver += await this.conn.write(octets.subarray(this.#handedOver, this.#handedOver + WRITE_OCTETS));
-      this.#progress = performance.now();
+      this.#since = performance.now();
     }
-  }
-
-  /** Until when the server has time, in milliseconds: what was handed over last may still be on its way. */
-  get #lastMoment(): number {
-    return this.#progress + this.options.timeoutMs + unseenMs(this.#handedOver);
-  }
-
-  /** Ends a read that takes too long. One timer serves all, because most finish long before it fires. */
-  #watch(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      if (!this.#waits) return;
-      if (this.#lastMoment > performance.now()) return this.#watch();
-      this.#late = timeoutError(this.options.timeoutMs, unseenMs(this.#handedOver));
-      this.close();
-    }, Math.max(0, this.#lastMoment - performance.now()));
   }
 
   #nextEvent(): HttpEvent | undefined {

@@ -7,19 +7,10 @@ import type { ContentView } from "../content.ts";
 import { acceptedIn, LF } from "../http_message.ts";
 import { maskCredentials } from "../masking.ts";
 import { escapeOctets, type Painter, showHead } from "../terminal.ts";
-
-export interface Screen {
-  /** Whether it is a terminal. Data from the server is escaped on a terminal, and exact otherwise. */
-  readonly terminal: boolean;
-  readonly columns: () => number;
-  write(octets: Uint8Array): Promise<void>;
-  flush(): Promise<void>;
-  /** Writes a line for the user that is not part of a message: beside the output if that is not a terminal. */
-  note(line: string): Promise<void>;
-}
+import type { ProcessScreen } from "./output.ts";
 
 export interface DisplayOptions {
-  readonly screen: Screen;
+  readonly screen: Pick<ProcessScreen, "terminal" | "columns" | "write" | "flush" | "note">;
   /** The parts shown, of HBhb; by default `hb` on a terminal, in a pipe the content, or the head if that is all. */
   readonly print: string | undefined;
   /** Whether a person types at a prompt, which has banners. */
@@ -104,10 +95,6 @@ export class Display {
 
   async banner(text: string): Promise<void> {
     if (this.options.interactive) await this.write(`${this.options.painter("dim", text)}\n`);
-  }
-
-  get showsHeads(): boolean {
-    return this.#shows("Hh");
   }
 
   #shows(parts: string): boolean {

@@ -23,7 +23,10 @@ export class TimeoutError extends ClientError {
   }
 }
 
-const CERTIFICATE_REASONS: readonly [pattern: RegExp, reason: string][] = [
+/** Why there is no connection, by the runtime's error. */
+const REASONS: readonly [pattern: RegExp, reason: string][] = [
+  [/^ConnectionRefused/, "connection refused (is a server running there?)"],
+  [/InvalidContentType/, "it does not speak TLS; try http://"],
   [/UnknownIssuer/, "its certificate is not signed by a trusted authority; --cacert FILE adds one"],
   [/CaUsedAsEndEntity/, "its certificate is a CA certificate, which a server may not use (basicConstraints)"],
   [/not valid for any names/, "its certificate names no host (subjectAltName)"],
@@ -61,16 +64,11 @@ export function connectError(
   if (error instanceof ClientError || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) {
     return error;
   }
-  const { message } = error;
-  const refused = CERTIFICATE_REASONS.find(([pattern]) => pattern.test(message))?.[1];
-  const reason = error instanceof Deno.errors.ConnectionRefused
-    ? "connection refused (is a server running there?)"
-    : /InvalidContentType/.test(message)
-    ? "it does not speak TLS; try http://"
-    : refused === undefined
-    ? alertIn(message) ?? message
-    : [refused, ...advice === undefined ? [] : [advice(endpoint.host)]].join("; ");
-  return new ClientError(`Cannot connect to ${authorityOf(endpoint)}: ${reason}`, { cause: error });
+  const { name, message } = error;
+  const known = REASONS.find(([pattern]) => pattern.test(`${name}: ${message}`))?.[1];
+  const reason = known ?? alertIn(message) ?? message;
+  const more = advice !== undefined && known?.startsWith("its certificate") ? `; ${advice(endpoint.host)}` : "";
+  return new ClientError(`Cannot connect to ${authorityOf(endpoint)}: ${reason}${more}`, { cause: error });
 }
 
 /** Returns how a connection ended, in the words of TCP and TLS. */

@@ -4,7 +4,6 @@ import { setImmediate } from "node:timers";
 import { addressText } from "../address.ts";
 import { ByteBuffer, type Sink, writeAll, writeLine } from "../bytes.ts";
 import { terminalColumns, wrapMessage, wrapWords } from "../terminal.ts";
-import type { Screen } from "./display.ts";
 import type { TerminalInput } from "./terminal_input.ts";
 
 const ENCODER = new TextEncoder();
@@ -51,7 +50,8 @@ export class Output {
 }
 
 /** The screen of this process. Notices are shown in their order, each after all that was printed before it. */
-export class ProcessScreen extends Output implements Screen {
+export class ProcessScreen extends Output {
+  /** Whether it is a terminal. Data from the server is escaped on a terminal, and exact otherwise. */
   readonly terminal = Deno.stdout.isTerminal();
   readonly columns = terminalColumns;
   input: TerminalInput | undefined;
@@ -62,6 +62,7 @@ export class ProcessScreen extends Output implements Screen {
     super(Deno.stdout);
   }
 
+  /** Writes a line for the user that is not part of a message: beside the output if that is not a terminal. */
   async note(line: string): Promise<void> {
     await this.#noticed;
     await this.flush();

@@ -122,42 +122,42 @@ export async function exchangeRaw(
     }
   };
   void read();
-  const unsent = await takeSteps(conn, steps, options);
-  view.sent(unsent);
-  const unseen = unseenMs(octetsIn(steps) - unsent);
+  const sent = await takeSteps(conn, steps, options);
+  view.sent(octetsIn(steps) - sent);
   for (;;) {
     const { expects } = view;
     if (expects === "nothing") return "complete";
     if (hasEnded) return expects === "fin" ? "complete" : "ended";
-    const limit = expects === "fin" ? Math.min(RAW_END_MS, timeoutMs) : timeoutMs + unseen;
+    const limit = expects === "fin" ? Math.min(RAW_END_MS, timeoutMs) : timeoutMs + unseenMs(sent);
     if (await within(change.promise, limit, signal)) continue;
     return expects === "fin" ? "complete" : "timeout";
   }
 }
 
-/** Performs the steps one after the other. Returns how many octets could not be sent. */
+/** Performs the steps one after the other. Returns how many octets were sent. */
 async function takeSteps(
   conn: RawConnection,
   steps: readonly RawStep[],
   { timeoutMs, signal }: RawOptions,
 ): Promise<number> {
-  for (const [i, step] of steps.entries()) {
-    let sent = 0;
-    const unsent = () => octetsIn(steps.slice(i)) - sent;
-    try {
+  let sent = 0;
+  try {
+    for (const step of steps) {
       if (step.kind === "wait") await sleep(step.milliseconds, undefined, { signal });
       else if (step.kind === "fin") await conn.closeWrite();
       else {
-        while (sent < step.bytes.length) {
-          const writing = conn.write(step.bytes.subarray(sent)).then((count) => sent += count);
-          if (!await within(writing, timeoutMs + unseenMs(sent), signal)) return unsent();
+        for (let rest = step.bytes; rest.length > 0;) {
+          const writing = conn.write(rest);
+          if (!await within(writing, timeoutMs + unseenMs(sent), signal)) return sent;
+          const count = await writing;
+          sent += count;
+          rest = rest.subarray(count);
         }
       }
-    } catch (error) {
-      if (signal.aborted) throw error;
-      // The connection is gone.
-      return unsent();
     }
+  } catch (error) {
+    // Otherwise the connection is gone.
+    if (signal.aborted) throw error;
   }
-  return 0;
+  return sent;
 }

@@ -2,9 +2,9 @@
 
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint, originOf } from "../address.ts";
-import { BoundedBytes, octetsToText, octetString } from "../bytes.ts";
-import { ClientError, type ClientEvent, type Session } from "../client.ts";
-import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
+import { ByteBuffer, octetsToText, octetString } from "../bytes.ts";
+import { ClientError, type Session } from "../client.ts";
+import { type FieldLine, Fields, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
 import { MAX_CURL_LINES, MAX_HELD_CONTENT_OCTETS, MAX_LINE_CHARACTERS, MAX_PROBLEM_OCTETS } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
@@ -16,6 +16,7 @@ import type { Done } from "./follow.ts";
 import type { SeenNames } from "./help.ts";
 import { type AskedField, describeFields, filesOf, type Order, requestOf, type TableWords } from "./items.ts";
 import { type Line, type LineInput, textOf } from "./line_input.ts";
+import type { Answer } from "./pieces.ts";
 import type { RawStep, RawView } from "./raw.ts";
 import { splitLine, WrongInput } from "./words.ts";
 
@@ -253,17 +254,11 @@ export class Repl {
     const { request, contentFrom } = requestOf(order, kept, this.#table, files);
     this.#keep({ kind: "request", order }, line);
     const sent = await this.#withoutEcho(request);
-    if (sent.method !== "POST") return exitCodeOf(await this.#exchange(sent, contentFrom));
+    if (sent.method !== "POST") return exitCodeOf((await this.#exchange(sent, contentFrom)).status);
     const { sendInPieces } = await import("./pieces.ts");
-    const status = await sendInPieces(sent, {
-      // A piece is not what the file holds.
-      send: (request, show) =>
-        this.#exchange(request, request === sent ? contentFrom : undefined, this.options.endpoint, show),
-      show: (event) => this.#display.show(event),
-      note: (line) => screen.note(line),
-      showsRefusals: () => this.#display.showsHeads,
-    });
-    return exitCodeOf(status);
+    // A piece is not what the file holds.
+    const send = (part: HttpRequest) => this.#exchange(part, part === sent ? contentFrom : undefined);
+    return exitCodeOf(await sendInPieces(sent, send, (line) => screen.note(line)));
   }
 
   /** Leaves credentials out of a request that the server sends back as content (RFC 9110 §9.3.8). */
@@ -280,7 +275,8 @@ export class Repl {
     const { endpoint, request, leftOut } = followUp(last);
     if (leftOut.length > 0) await this.#prompt(`(not sent to another server: ${leftOut.join(", ")})`);
     const sent: HttpRequest = { ...request, fields: [["Host", authorityOf(endpoint)], ...request.fields] };
-    return exitCodeOf(await this.#exchange(sent, request.content && last.contentFrom, endpoint));
+    const { status } = await this.#exchange(sent, request.content && last.contentFrom, endpoint);
+    return exitCodeOf(status);
   }
 
   async #raw(steps: readonly RawStep[]): Promise<number> {
@@ -306,28 +302,27 @@ export class Repl {
     request: HttpRequest,
     contentFrom: string | undefined,
     endpoint: Endpoint = this.options.endpoint,
-    show = (event: ClientEvent) => this.#display.show(event),
-  ): Promise<number> {
+  ): Promise<Answer> {
     const { explain, seenNames, endpoint: own } = this.options;
     const isOwn = originOf(endpoint) === originOf(own);
     const session = isOwn ? this.options.session : this.options.sessionWith(endpoint);
     const isListing = seenNames !== undefined && /^\/(?:\?|$)/.test(request.target);
     let status = 0;
     let locations: string[] = [];
-    let fields: string | undefined;
-    let kept = new BoundedBytes(0);
+    let fields = Fields.EMPTY;
+    const kept = new ByteBuffer(0);
+    let most = 0;
     explain?.begin();
     try {
       for await (const event of session.exchange(request)) {
         if (event.kind === "response") {
-          status = event.status;
-          fields = event.fields.get("row-fields");
-          locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
-          const most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : status === 422 ? MAX_PROBLEM_OCTETS : 0;
-          kept = new BoundedBytes(most);
+          ({ status, fields } = event);
+          locations = [...fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
+          most = status === 413 || status === 422 ? MAX_PROBLEM_OCTETS : 0;
+          if (status === 200 && isListing) most = MAX_HELD_CONTENT_OCTETS;
         }
-        if (event.kind === "content") kept.add(event.bytes);
-        await show(event);
+        if (event.kind === "content" && kept.length <= most) kept.append(event.bytes);
+        await this.#display.show(event);
         if (event.kind === "end") this.#last = { endpoint, request, contentFrom, status, locations };
       }
     } finally {
@@ -336,11 +331,12 @@ export class Repl {
       if (explain?.each) await this.#showExplanation();
       if (!isOwn) session.close();
     }
-    const content = new TextDecoder().decode(kept.bytes());
+    const content = kept.length > most ? "" : new TextDecoder().decode(kept.view());
     if (status === 200) seenNames?.addListing(content);
-    const learned = fields !== undefined ? percentDecoded(fields) : status === 422 ? fieldsIn(content) : undefined;
+    const named = fields.get("row-fields");
+    const learned = named !== undefined ? percentDecoded(named) : status === 422 ? fieldsIn(content) : undefined;
     if (isOwn && learned !== undefined) await this.#learn(learned);
-    return status;
+    return { status, type: fields.get("content-type"), content };
   }
 
   /** Uses the fields of the server's rows for values, and says so where they are new. */

@@ -25,57 +25,52 @@ const CODINGS: Readonly<Record<string, (zlib: Zlib, first: number) => Stream>> =
 /** How decoding goes: it may go on, it has reached the limit, or the octets are invalid or end too early. */
 export type DecodingState = "going" | "cut" | "invalid";
 
+/** Undoes a coding, and has what comes of it decoded by the next decoder, of the coding that was applied before. */
 export class ContentDecoder {
-  readonly #stages: readonly Stage[];
-
-  private constructor(codings: readonly string[]) {
-    this.#stages = codings.map((name) => new Stage(name)).reverse();
-  }
-
-  /** Creates a decoder for codings in the order in which they were applied; `undefined` if one is unknown. */
-  static for(codings: readonly string[]): ContentDecoder | undefined {
-    const areKnown = codings.every((name) => Object.hasOwn(CODINGS, name));
-    return areKnown && codings.length <= MAX_CODINGS ? new ContentDecoder(codings) : undefined;
-  }
-
-  get state(): DecodingState {
-    return this.#stages.findLast(({ state }) => state !== "going")?.state ?? "going";
-  }
-
-  /**
-   * Decodes a chunk, or the end of the content, and yields what comes of it in pieces of at most 16 KiB. Nothing more
-   * comes once the state is not `going`. The chunk must not change before the last piece.
-   *
-   * @param index The first stage for the chunk.
-   */
-  async *decode(chunk: Uint8Array | "end", index = 0): AsyncGenerator<Uint8Array> {
-    const stage = this.#stages[index];
-    if (stage === undefined) return chunk === "end" ? undefined : yield chunk;
-    for await (const piece of stage.decode(chunk)) yield* this.decode(piece, index + 1);
-    if (chunk === "end") yield* this.decode(chunk, index + 1);
-  }
-
-  close(): void {
-    for (const stage of this.#stages) stage.close();
-  }
-}
-
-class Stage {
-  state: DecodingState = "going";
+  #state: DecodingState = "going";
   #stream: Stream | undefined;
   #length = 0;
   #hasEnded = false;
   /** Continues the decoding that waits for the stream. */
   #wake = () => {};
 
-  constructor(private readonly name: string) {}
+  private constructor(private readonly name: string, private readonly next: ContentDecoder | undefined) {}
+
+  /** Creates a decoder for codings in the order in which they were applied; `undefined` if one is unknown. */
+  static for(codings: readonly string[]): ContentDecoder | undefined {
+    if (codings.length > MAX_CODINGS || !codings.every((name) => Object.hasOwn(CODINGS, name))) return undefined;
+    return codings.reduce<ContentDecoder | undefined>((next, name) => new ContentDecoder(name, next), undefined);
+  }
+
+  get state(): DecodingState {
+    const after = this.next?.state ?? "going";
+    return after === "going" ? this.#state : after;
+  }
+
+  /**
+   * Decodes a chunk, or the end of the content, and yields what comes of it in pieces of at most 16 KiB. Nothing more
+   * comes once the state is not `going`. The chunk must not change before the last piece.
+   */
+  async *decode(chunk: Uint8Array | "end"): AsyncGenerator<Uint8Array> {
+    const { next } = this;
+    for await (const piece of this.#undo(chunk)) {
+      if (next === undefined) yield piece;
+      else yield* next.decode(piece);
+    }
+    if (chunk === "end" && next !== undefined) yield* next.decode(chunk);
+  }
+
+  close(): void {
+    this.#stream?.destroy();
+    this.next?.close();
+  }
 
   async #open(first: number): Promise<Stream> {
     // Loaded on demand, because loading takes a noticeable part of the start.
     const stream = CODINGS[this.name](await import("node:zlib"), first);
     stream.on("readable", () => this.#wake());
     stream.on("error", () => {
-      this.state = "invalid";
+      this.#state = "invalid";
       this.#wake();
     });
     // A coding may mark its end itself; octets after it are ignored.
@@ -86,8 +81,8 @@ class Stage {
     return stream;
   }
 
-  async *decode(chunk: Uint8Array | "end"): AsyncGenerator<Uint8Array> {
-    if (this.state !== "going" || this.#hasEnded || chunk.length === 0) return;
+  async *#undo(chunk: Uint8Array | "end"): AsyncGenerator<Uint8Array> {
+    if (this.#state !== "going" || this.#hasEnded || chunk.length === 0) return;
     const stream = this.#stream ??= await this.#open(chunk === "end" ? 0 : chunk[0]);
     let isTaken = false;
     if (chunk === "end") stream.end();
@@ -97,7 +92,7 @@ class Stage {
         this.#wake();
       });
     }
-    while (this.state === "going" && !this.#hasEnded) {
+    while (this.#state === "going" && !this.#hasEnded) {
       const piece: Uint8Array | null = stream.read();
       if (piece !== null) yield this.#bounded(piece);
       else if (isTaken) return;
@@ -109,13 +104,9 @@ class Stage {
     const rest = MAX_DECODED_SHOWN_BYTES - this.#length;
     this.#length += piece.length;
     if (piece.length <= rest) return piece;
-    this.state = "cut";
-    this.close();
-    return piece.subarray(0, rest);
-  }
-
-  close(): void {
+    this.#state = "cut";
     this.#stream?.destroy();
+    return piece.subarray(0, rest);
   }
 }
 
@@ -124,6 +115,8 @@ const ENCODER = new TextEncoder();
 const MAX_CUT_OCTETS = 3;
 /** Octets that may be invalid before the rest is passed on as it came: what is valid is sought octet by octet. */
 const MAX_INVALID_OCTETS = 1000;
+// deno-lint-ignore no-control-regex -- an escape starts with this one
+const ESCAPES = /\x1b(?:\([BIJ]|\$[@B])/g;
 
 /** Decodes text that arrives in pieces. Octets that are not valid in the charset are passed on as they came. */
 export class CharsetDecoder {
@@ -132,6 +125,8 @@ export class CharsetDecoder {
   #invalid = 0;
   /** The start of a character. */
   #cut: Uint8Array = NO_BYTES;
+  /** The last escape in ISO-2022-JP, whose characters depend on it (Encoding Standard §12.2). */
+  #escape: Uint8Array = NO_BYTES;
 
   /** @throws {RangeError} If the charset is not known. */
   constructor(label: string) {
@@ -150,10 +145,12 @@ export class CharsetDecoder {
     this.#cut = NO_BYTES;
     if (this.#invalid >= MAX_INVALID_OCTETS) return octets;
     for (let cut = 0; cut <= (isLast ? 0 : Math.min(MAX_CUT_OCTETS, octets.length)); cut++) {
-      const end = octets.length - cut;
+      const start = octets.subarray(0, octets.length - cut);
       try {
-        const text = this.#decoder.decode(octets.subarray(0, end));
-        this.#cut = octets.slice(end);
+        const text = this.#decoder.decode(Buffer.concat([this.#escape, start]));
+        this.#cut = octets.slice(start.length);
+        const escape = this.#decoder.encoding === "iso-2022-jp" ? octetString(start).match(ESCAPES)?.at(-1) : undefined;
+        if (escape !== undefined) this.#escape = Buffer.from(escape, "latin1");
         return ENCODER.encode(text);
       } catch {
         // A character may be cut off.
@@ -207,12 +204,6 @@ export function charsetOf(type: string, start: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Whether each octet of text that looks like a quote or a backslash is one, and no part of another character. */
-export function hasPlainSigns(octets: Uint8Array, charset: string): boolean {
-  const signs = (text: string) => text.split(/["\\]/).length;
-  return signs(new TextDecoder(charset).decode(octets)) === signs(octetString(octets));
 }
 
 /** Whether octets are UTF-8, but for a character that may be cut off at their end. */

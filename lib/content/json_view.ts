@@ -14,7 +14,8 @@ const PIECE_CHARACTERS = 16 * 1024;
  * Returns JSON as lines, without a final line end, in pieces; `undefined` if it is not JSON, or so deeply nested that
  * the lines would be too long to be read.
  *
- * @param octets One character each: octets beyond ASCII stand in strings only, whatever charset they are of.
+ * @param octets One character each: octets beyond ASCII stand in strings only, whatever charset they are of. JSON whose
+ *   strings would seem to end elsewhere, since an octet of a character looks like a backslash, is not JSON here.
  */
 export function indentJson(
   octets: string,

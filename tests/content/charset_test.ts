@@ -27,6 +27,7 @@ const contents: [label: string, octets: number[], text: string][] = [
   ["gb18030", [0x81, 0x30, 0x81, 0x30, 0x41], "\x80A"],
   ["utf-16le", [0x3d, 0xd8, 0x00, 0xde], "😀"],
   ["windows-1252", [0x80], "€"],
+  ["iso-2022-jp", [0x1b, 0x24, 0x42, 0x46, 0x7c, 0x4b, 0x5c, 0x1b, 0x28, 0x42, 0x41], "日本A"],
 ];
 
 for (const [label, octets, text] of contents) {
@@ -50,6 +51,12 @@ Deno.test("an octet that is not valid in its charset is passed on as it came", (
   const ping = [...new TextEncoder().encode("핑")];
   assert.deepEqual(pieces.flatMap((octets) => [...octets]), [...ping, 0xc7, 0xff, ...ping]);
   assert(!decoder.isValid);
+});
+
+Deno.test("nothing of an octet that is not valid in its charset is left over for those after it", () => {
+  const decoder = new CharsetDecoder("gb18030");
+  const octets = decoder.decode(Uint8Array.of(0x81, 0x30, 0x81, 0x41, 0x42), true);
+  assert.equal(new TextDecoder().decode(octets.subarray(1)), "0\u4e04B");
 });
 
 Deno.test("what follows too many octets that are not valid in their charset is passed on as it came", () => {

@@ -108,6 +108,8 @@ Deno.test("of broken or cut-off content, what decodes is yielded", async () => {
   const cut = await decoded(["gzip"], coded.subarray(0, 30_000));
   assert.equal(cut.state, "invalid");
   assert(cut.bytes.length > 25_000);
+  const inner = gzipSync(gzipSync(TEXT).subarray(0, -9));
+  assert.equal((await decoded(["gzip", "gzip"], inner)).state, "invalid");
 });
 
 for (const [names, coded] of codings.slice(1, 4)) {
