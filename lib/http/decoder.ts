@@ -138,8 +138,7 @@ export class Decoder {
 
   /** How many octets of content come next; `Infinity` if only the connection's end tells. */
   get contentLeft(): number {
-    if (this.#phase === "until-closed") return Infinity;
-    return this.#phase === "content" || this.#phase === "chunk" ? this.#remaining : 0;
+    return this.#phase === this.#content ? this.#remaining : 0;
   }
 
   /** Passes over lost content. Returns whether its length was known, so that decoding goes on. */
