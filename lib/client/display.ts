@@ -97,6 +97,10 @@ export class Display {
     if (this.options.interactive) await this.write(`${this.options.painter("dim", text)}\n`);
   }
 
+  get showsHeads(): boolean {
+    return this.#shows("Hh");
+  }
+
   #shows(parts: string): boolean {
     const { screen } = this.options;
     const print = this.print ?? (screen.terminal ? "hb" : HEAD_METHODS.includes(this.#method) ? "h" : "b");

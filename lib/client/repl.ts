@@ -3,8 +3,8 @@
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint, originOf } from "../address.ts";
 import { ByteBuffer, octetsToText, octetString } from "../bytes.ts";
-import { ClientError, type Session } from "../client.ts";
-import { type FieldLine, Fields, type HttpRequest, percentDecoded } from "../http_message.ts";
+import { ClientError, type ClientEvent, type Session } from "../client.ts";
+import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
 import { MAX_CURL_LINES, MAX_HELD_CONTENT_OCTETS, MAX_LINE_CHARACTERS, MAX_PROBLEM_OCTETS } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
@@ -16,7 +16,6 @@ import type { Done } from "./follow.ts";
 import type { SeenNames } from "./help.ts";
 import { type AskedField, describeFields, filesOf, type Order, requestOf, type TableWords } from "./items.ts";
 import { type Line, type LineInput, textOf } from "./line_input.ts";
-import type { Answer } from "./pieces.ts";
 import type { RawStep, RawView } from "./raw.ts";
 import { splitLine, WrongInput } from "./words.ts";
 
@@ -254,11 +253,17 @@ export class Repl {
     const { request, contentFrom } = requestOf(order, kept, this.#table, files);
     this.#keep({ kind: "request", order }, line);
     const sent = await this.#withoutEcho(request);
-    if (sent.method !== "POST") return exitCodeOf((await this.#exchange(sent, contentFrom)).status);
+    if (sent.method !== "POST") return exitCodeOf(await this.#exchange(sent, contentFrom));
     const { sendInPieces } = await import("./pieces.ts");
-    // A piece is not what the file holds.
-    const send = (part: HttpRequest) => this.#exchange(part, part === sent ? contentFrom : undefined);
-    return exitCodeOf(await sendInPieces(sent, send, (line) => screen.note(line)));
+    const status = await sendInPieces(sent, {
+      // A piece is not what the file holds.
+      send: (request, show) =>
+        this.#exchange(request, request === sent ? contentFrom : undefined, this.options.endpoint, show),
+      show: (event) => this.#display.show(event),
+      note: (line) => screen.note(line),
+      showsRefusals: () => this.#display.showsHeads,
+    });
+    return exitCodeOf(status);
   }
 
   /** Leaves credentials out of a request that the server sends back as content (RFC 9110 §9.3.8). */
@@ -275,8 +280,7 @@ export class Repl {
     const { endpoint, request, leftOut } = followUp(last);
     if (leftOut.length > 0) await this.#prompt(`(not sent to another server: ${leftOut.join(", ")})`);
     const sent: HttpRequest = { ...request, fields: [["Host", authorityOf(endpoint)], ...request.fields] };
-    const { status } = await this.#exchange(sent, request.content && last.contentFrom, endpoint);
-    return exitCodeOf(status);
+    return exitCodeOf(await this.#exchange(sent, request.content && last.contentFrom, endpoint));
   }
 
   async #raw(steps: readonly RawStep[]): Promise<number> {
@@ -302,27 +306,28 @@ export class Repl {
     request: HttpRequest,
     contentFrom: string | undefined,
     endpoint: Endpoint = this.options.endpoint,
-  ): Promise<Answer> {
+    show = (event: ClientEvent) => this.#display.show(event),
+  ): Promise<number> {
     const { explain, seenNames, endpoint: own } = this.options;
     const isOwn = originOf(endpoint) === originOf(own);
     const session = isOwn ? this.options.session : this.options.sessionWith(endpoint);
     const isListing = seenNames !== undefined && /^\/(?:\?|$)/.test(request.target);
     let status = 0;
     let locations: string[] = [];
-    let fields = Fields.EMPTY;
+    let fields: string | undefined;
     const kept = new ByteBuffer(0);
     let most = 0;
     explain?.begin();
     try {
       for await (const event of session.exchange(request)) {
         if (event.kind === "response") {
-          ({ status, fields } = event);
-          locations = [...fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
-          most = status === 413 || status === 422 ? MAX_PROBLEM_OCTETS : 0;
-          if (status === 200 && isListing) most = MAX_HELD_CONTENT_OCTETS;
+          status = event.status;
+          fields = event.fields.get("row-fields");
+          locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
+          most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : status === 422 ? MAX_PROBLEM_OCTETS : 0;
         }
         if (event.kind === "content" && kept.length <= most) kept.append(event.bytes);
-        await this.#display.show(event);
+        await show(event);
         if (event.kind === "end") this.#last = { endpoint, request, contentFrom, status, locations };
       }
     } finally {
@@ -333,10 +338,9 @@ export class Repl {
     }
     const content = kept.length > most ? "" : new TextDecoder().decode(kept.view());
     if (status === 200) seenNames?.addListing(content);
-    const named = fields.get("row-fields");
-    const learned = named !== undefined ? percentDecoded(named) : status === 422 ? fieldsIn(content) : undefined;
+    const learned = fields !== undefined ? percentDecoded(fields) : status === 422 ? fieldsIn(content) : undefined;
     if (isOwn && learned !== undefined) await this.#learn(learned);
-    return { status, type: fields.get("content-type"), content };
+    return status;
   }
 
   /** Uses the fields of the server's rows for values, and says so where they are new. */
