@@ -22,6 +22,7 @@ export class Reader {
   #aheadAt: number | undefined;
   /** Octets taken from the budget beyond the smallest buffer. */
   #held = 0;
+  #ended = false;
 
   /** Creates a reader of a connection. */
   constructor(private readonly conn: Socket, private readonly context: ServerContext) {
@@ -57,7 +58,8 @@ export class Reader {
     this.#aheadAt = undefined;
     const fitting = nextReadSize(this.#buffer.length, count, minReadBytes, maxReadBytes);
     const more = fitting - this.#buffer.length;
-    if (more === 0 || more > 0 && !budget.has(more)) return;
+    // A read may have come to its end just before the connection did.
+    if (this.#ended || more === 0 || more > 0 && !budget.has(more)) return;
     budget.take(more);
     this.#held += more;
     this.#buffer = new Uint8Array(fitting);
@@ -65,6 +67,7 @@ export class Reader {
 
   /** Releases the buffers. */
   end(): void {
+    this.#ended = true;
     this.context.budget.take(-this.#held);
     this.#held = 0;
   }

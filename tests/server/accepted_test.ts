@@ -56,6 +56,14 @@ Deno.test("large reads are taken from the budget, and given back at the end", as
   assert.equal(budget.used, 0);
 });
 
+Deno.test("a read that comes to its end after the connection takes nothing from the budget", async () => {
+  const { reader, budget } = readerOf(maxReadBytes);
+  const read = reader.read();
+  reader.end();
+  reader.done((await read)!);
+  assert.equal(budget.used, 0);
+});
+
 Deno.test("one read is made ahead, and its bytes are read next", async () => {
   const { reader } = readerOf(2 * minReadBytes + 5);
   assert.equal(await reader.read(), minReadBytes);
