@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { MORE } from "../../lib/http/scan.ts";
-import { StartLine } from "../../lib/http/start_line.ts";
+import { parseTarget, StartLine, type Target } from "../../lib/http/start_line.ts";
 import { REQUEST_LIMITS } from "../../lib/limits.ts";
 import { wireOctets } from "../wire_cases.ts";
 
@@ -72,4 +72,21 @@ for (const [target, outcome] of targets) {
       assert.equal(line.secondEnd > 0, outcome === "fits");
     }
   });
+}
+
+const parsed: [method: string, target: string, Target][] = [
+  ["GET", "/", { authority: undefined, path: "/", query: undefined }],
+  ["GET", "/a?b?c", { authority: undefined, path: "/a", query: "b?c" }],
+  ["GET", "/a?", { authority: undefined, path: "/a", query: "" }],
+  ["GET", "//a", { authority: undefined, path: "//a", query: undefined }],
+  ["GET", "http://h:1/a?b", { authority: "h:1", path: "/a", query: "b" }],
+  ["GET", "HTTPS://h", { authority: "h", path: "/", query: undefined }],
+  ["GET", "http://h?b", { authority: "h", path: "/", query: "b" }],
+  ["OPTIONS", "http://h", { authority: "h", path: "*", query: undefined }],
+  ["OPTIONS", "*", { authority: undefined, path: "*", query: undefined }],
+  ["CONNECT", "[::1]:443", { authority: "[::1]:443", path: "", query: undefined }],
+];
+
+for (const [method, target, parts] of parsed) {
+  Deno.test(`RFC 9112 §3.2: ${method} ${target}`, () => assert.deepEqual(parseTarget(method, target, 0), parts));
 }

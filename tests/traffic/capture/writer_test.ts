@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
 import type { End, SocketAddress, TrafficEvent } from "../../../lib/traffic.ts";
-import { CaptureWriter, MAX_SEGMENT_OCTETS, recordingStart } from "../../../lib/traffic/capture/writer.ts";
+import {
+  addressBytes,
+  CaptureWriter,
+  MAX_SEGMENT_OCTETS,
+  packetBlock,
+  packetOf,
+  recordingStart,
+} from "../../../lib/traffic/capture/writer.ts";
 import { TempFolder } from "../../support.ts";
 import { dissect, TSHARK, tshark, withTshark } from "../../tshark.ts";
 import { wireOctets } from "../../wire_cases.ts";
+import { ACK, PSH, SYN } from "../../../lib/traffic/capture/link_layers.ts";
 
 /** Events of one connection in short: `< ` a read, `> ` a write, and who sends FIN. */
 type Happening = `< ${string}` | `> ${string}` | "FIN client" | "FIN server" | "reset" | "closed";
@@ -200,3 +208,94 @@ Deno.test("a packet that is left out shows as a gap in the sequence numbers", ()
   for (let i = 0; i < 4; i++) capture.receive(eventOf({ end: "server", connection: 1, time: 0 }, "< 12345"));
   assert.deepEqual(sequences, [1, 6, 16]);
 });
+
+Deno.test("a recording starts with a section of this program and an interface of raw IP packets", () => {
+  const start = recordingStart("wiretable 1");
+  const view = new DataView(start.buffer);
+  const section = view.getUint32(4, true);
+  assert.deepEqual([view.getUint32(0, true), view.getUint32(8, true)], [0x0a0d0d0a, 0x1a2b3c4d]);
+  assert.deepEqual([view.getUint16(12, true), view.getUint16(14, true), view.getBigInt64(16, true)], [1, 0, -1n]);
+  assert.deepEqual([view.getUint16(24, true), view.getUint16(26, true)], [4, 11]);
+  assert.equal(new TextDecoder().decode(start.subarray(28, 39)), "wiretable 1");
+  assert.equal(view.getUint32(section - 4, true), section);
+  assert.deepEqual([view.getUint32(section, true), view.getUint32(section + 4, true)], [1, 20]);
+  assert.equal(view.getUint16(section + 8, true), 101);
+  assert.equal(start.length, section + 20);
+});
+
+Deno.test("a packet has its time, its padding and its comment", () => {
+  const block = packetBlock(2 ** 33 + 5, Uint8Array.of(7, 8, 9), "né", 0);
+  const view = new DataView(block.buffer);
+  assert.deepEqual([0, 4, 12, 16, 20, 24].map((at) => view.getUint32(at, true)), [6, block.length, 2, 5, 3, 3]);
+  assert.deepEqual([...block.subarray(28, 32)], [7, 8, 9, 0]);
+  assert.deepEqual([view.getUint16(32, true), view.getUint16(34, true)], [1, 3]);
+  assert.equal(new TextDecoder().decode(block.subarray(36, 39)), "né");
+  assert.equal(view.getUint32(40, true), 0, "the options end");
+  assert.equal(view.getUint32(block.length - 4, true), block.length);
+});
+
+function packetTo(from: SocketAddress, to: SocketAddress, flags: number, octets: Uint8Array): Uint8Array {
+  return packetOf({ from, to, sequence: 7, acknowledged: 2 ** 32 - 1, flags }, octets);
+}
+
+/** The sum in ones' complement, as a receiver computes it: 0xffff if the checksum is right (RFC 1071). */
+function receivedSum(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let i = 0; i < bytes.length; i++) sum += i % 2 === 0 ? bytes[i] << 8 : bytes[i];
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return sum;
+}
+
+Deno.test("an IPv4 packet has its lengths, ports and checksums", () => {
+  const packet = packetTo(
+    { hostname: "127.0.0.1", port: 258 },
+    { hostname: "10.1.2.3", port: 80 },
+    PSH | ACK,
+    wireOctets("abc"),
+  );
+  assert.equal(packet.length, 43);
+  assert.deepEqual([...packet.subarray(0, 4)], [0x45, 0, 0, 43]);
+  assert.deepEqual([...packet.subarray(12, 24)], [127, 0, 0, 1, 10, 1, 2, 3, 1, 2, 0, 80]);
+  assert.deepEqual([...packet.subarray(24, 34)], [0, 0, 0, 7, 255, 255, 255, 255, 0x50, PSH | ACK]);
+  assert.equal(receivedSum(packet.subarray(0, 20)), 0xffff);
+  const pseudo = [...packet.subarray(12, 20), 0, 6, 0, 23];
+  assert.equal(receivedSum(Uint8Array.from([...pseudo, ...packet.subarray(20)])), 0xffff);
+});
+
+Deno.test("an IPv6 packet has its lengths and checksum", () => {
+  const packet = packetTo({ hostname: "::1", port: 1 }, { hostname: "fe80::2%eth0", port: 2 }, SYN, new Uint8Array());
+  assert.equal(packet.length, 64);
+  assert.deepEqual([...packet.subarray(0, 8)], [0x60, 0, 0, 0, 0, 24, 6, 64]);
+  const pseudo = [...packet.subarray(8, 40), 0, 0, 0, 24, 0, 0, 0, 6];
+  assert.equal(receivedSum(Uint8Array.from([...pseudo, ...packet.subarray(40)])), 0xffff);
+  assert.deepEqual([...packet.subarray(60)], [2, 4, MAX_SEGMENT_OCTETS >> 8, MAX_SEGMENT_OCTETS & 255]);
+});
+
+Deno.test("the largest packet of each kind has a right checksum", () => {
+  const octets = new Uint8Array(MAX_SEGMENT_OCTETS).fill(255);
+  const packet = packetTo(
+    { hostname: "255.255.255.255", port: 65535 },
+    { hostname: "255.255.255.255", port: 65535 },
+    ACK,
+    octets,
+  );
+  assert.equal(packet.length, 65535);
+  const pseudo = [...packet.subarray(12, 20), 0, 6, (65515 >> 8) & 255, 65515 & 255];
+  assert.equal(receivedSum(Uint8Array.from([...pseudo, ...packet.subarray(20)])), 0xffff);
+});
+
+const addresses: [text: string, hex: string][] = [
+  ["127.0.0.1", "7f000001"],
+  ["::", "0".repeat(32)],
+  ["::1", `${"0".repeat(31)}1`],
+  ["1:2::8", "00010002000000000000000000000008"],
+  ["1:2:3:4:5:6:7:8", "00010002000300040005000600070008"],
+  ["fe80::1%lo0", `fe80${"0".repeat(27)}1`],
+  ["64:ff9b::10.1.2.3", `0064ff9b${"0".repeat(16)}0a010203`],
+];
+
+for (const [text, hex] of addresses) {
+  Deno.test(`the address ${text} in network order`, () => {
+    assert.equal(addressBytes({ hostname: text, port: 0 }).toHex(), hex);
+  });
+}
