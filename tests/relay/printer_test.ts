@@ -88,6 +88,18 @@ Deno.test("behind a broken request, each changed Host is printed on a line of it
   assert.equal((await printed()).split("\nHost: localhost -> api.example\n").length - 1, 4);
 });
 
+Deno.test("of long content the first 16 KiB are printed, however it comes, and then how much more there is", async () => {
+  const { observer, printed } = printing(false);
+  const pairing = new Pairing((event) => observer.exchange?.(1, event));
+  observer.opened?.(1, "127.0.0.1:5");
+  pairing.octets("request", wireOctets("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  pairing.octets("response", wireOctets("HTTP/1.1 200 OK\r\nContent-Length: 21000\r\n\r\n"));
+  for (let i = 0; i < 3; i++) pairing.octets("response", wireOctets("~".repeat(7000)));
+  const text = await printed();
+  assert.equal(text.split("~").length - 1, 16 * 1024);
+  assert.match(text, new RegExp(`~\n.*\\b${21_000 - 16 * 1024} more octets`));
+});
+
 for (const terminal of [false, true]) {
   Deno.test(`a message begins on a line of its own, and its content goes on in one: terminal ${terminal}`, async () => {
     const { observer, printed } = printing(terminal);

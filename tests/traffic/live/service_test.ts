@@ -61,6 +61,7 @@ const cases: [name: string, status: number, ...Parameters<typeof answer>][] = [
   ["a text to find", 200, "GET /live/find?text=Momo", COOKIE],
   ["a text without the key", 403, "GET /live/find?text=Momo"],
   ["no text", 400, "GET /live/find?text=", COOKIE],
+  ["the longest text", 200, `GET /live/find?text=${"x".repeat(200)}`, COOKIE],
   ["a text that is too long", 400, `GET /live/find?text=${"x".repeat(201)}`, COOKIE],
   ["a command", 200, COMMAND, COOKIE + ORIGIN + JSON_TYPE, '{"command":"get all"}'],
   ["a command that is none", 422, COMMAND, COOKIE + ORIGIN + JSON_TYPE, '{"command":"help"}'],
