@@ -285,6 +285,9 @@ Deno.test("a response is explained without the limits on requests", async () => 
   const query = `connection=1&direction=response&method=GET&from=0&to=${head.length}`;
   const { content } = await askMessage(page, query);
   assert.equal(JSON.parse(content).fault, undefined);
+  // It breaks off where nothing more of it is to come.
+  const { content: ended } = await askMessage(page, `${query}&whole=true`);
+  assert.match(JSON.parse(ended).fault.detail, /ended in the middle of the content/);
   await page.close();
 });
 
