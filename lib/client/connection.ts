@@ -278,7 +278,9 @@ export class ClientConnection {
       const left = this.#since + this.options.timeoutMs + unseen - performance.now();
       if (await within(reading, Math.max(0, left))) return await reading;
       // Octets of the request may have been accepted meanwhile.
-      if (left <= 0) throw timeoutError(this.options.timeoutMs, unseen);
+      if (left > 0) continue;
+      this.close();
+      throw timeoutError(this.options.timeoutMs, unseen);
     }
   }
 

@@ -117,6 +117,7 @@ const MAX_CUT_OCTETS = 3;
 const MAX_INVALID_OCTETS = 1000;
 // deno-lint-ignore no-control-regex -- an escape starts with this one
 const ESCAPES = /\x1b(?:\([BIJ]|\$[@B])/g;
+const ESCAPE_START = 0x1b;
 
 /** Decodes text that arrives in pieces. Octets that are not valid in the charset are passed on as they came. */
 export class CharsetDecoder {
@@ -147,10 +148,9 @@ export class CharsetDecoder {
     for (let cut = 0; cut <= (isLast ? 0 : Math.min(MAX_CUT_OCTETS, octets.length)); cut++) {
       const start = octets.subarray(0, octets.length - cut);
       try {
-        const text = this.#decoder.decode(Buffer.concat([this.#escape, start]));
+        const text = this.#decoder.decode(Buffer.concat([this.#escapeBefore(start), start]));
         this.#cut = octets.slice(start.length);
-        const escape = this.#decoder.encoding === "iso-2022-jp" ? octetString(start).match(ESCAPES)?.at(-1) : undefined;
-        if (escape !== undefined) this.#escape = Buffer.from(escape, "latin1");
+        this.#noteEscape(start);
         return ENCODER.encode(text);
       } catch {
         // A character may be cut off.
@@ -159,10 +159,25 @@ export class CharsetDecoder {
     return this.#decodeInvalid(octets, isLast);
   }
 
+  /** The escape that holds for these octets; none if they begin with one, because two in a row are not valid. */
+  #escapeBefore(octets: Uint8Array): Uint8Array {
+    return octets[0] === ESCAPE_START ? NO_BYTES : this.#escape;
+  }
+
+  #noteEscape(decoded: Uint8Array): void {
+    const escape = this.#decoder.encoding === "iso-2022-jp" ? octetString(decoded).match(ESCAPES)?.at(-1) : undefined;
+    if (escape !== undefined) this.#escape = Buffer.from(escape, "latin1");
+  }
+
   #decodeInvalid(octets: Uint8Array, isLast: boolean): Uint8Array {
     const parts: Uint8Array[] = [];
-    const start = () => new TextDecoder(this.label, { fatal: true });
-    let decoder = start();
+    const startAt = (at: number) => {
+      this.#noteEscape(octets.subarray(0, at));
+      const decoder = new TextDecoder(this.label, { fatal: true });
+      decoder.decode(this.#escapeBefore(octets.subarray(at)), { stream: true });
+      return decoder;
+    };
+    let decoder = startAt(0);
     let done = 0;
     for (let at = 0; at < octets.length && this.#invalid < MAX_INVALID_OCTETS; at++) {
       try {
@@ -175,9 +190,10 @@ export class CharsetDecoder {
         this.#invalid++;
         parts.push(octets.subarray(done, done + 1));
         at = done++;
-        decoder = start();
+        decoder = startAt(done);
       }
     }
+    this.#noteEscape(octets.subarray(0, done));
     const isCut = !isLast && this.#invalid < MAX_INVALID_OCTETS;
     if (isCut) this.#cut = octets.slice(done);
     else if (done < octets.length) {

@@ -194,6 +194,15 @@ Deno.test("an octet that is not valid in its charset is passed on as it came", (
   assert(!decoder.isValid);
 });
 
+Deno.test("an escape of ISO-2022-JP holds until the next one, wherever pieces begin and what is invalid", () => {
+  const decoder = new CharsetDecoder("iso-2022-jp");
+  const pieces = ["\x1b$BF|K\\", "\x1b(Bid", "12", "\x1b$BF|", "\xffK\\", "\x1b", "(B3", "\x1b$B", "F|\x1b(B4"];
+  const shown = pieces.map((piece) => decoder.decode(Uint8Array.from(piece, (one) => one.charCodeAt(0)), false));
+  shown.push(decoder.decode(Uint8Array.of(), true));
+  const [before, after] = ["日本id12日", "本3日4"].map((text) => Buffer.from(text));
+  assert.deepEqual(Buffer.concat(shown), Buffer.concat([before, Uint8Array.of(0xff), after]));
+});
+
 Deno.test("nothing of an octet that is not valid in its charset is left over for those after it", () => {
   const decoder = new CharsetDecoder("gb18030");
   const octets = decoder.decode(Uint8Array.of(0x81, 0x30, 0x81, 0x41, 0x42), true);
