@@ -148,7 +148,8 @@ export class CharsetDecoder {
     for (let cut = 0; cut <= (isLast ? 0 : Math.min(MAX_CUT_OCTETS, octets.length)); cut++) {
       const start = octets.subarray(0, octets.length - cut);
       try {
-        const text = this.#decoder.decode(Buffer.concat([this.#escapeBefore(start), start]));
+        const escape = this.#escapeBefore(start);
+        const text = this.#decoder.decode(escape.length === 0 ? start : Buffer.concat([escape, start]));
         this.#cut = octets.slice(start.length);
         this.#noteEscape(start);
         return ENCODER.encode(text);
@@ -171,8 +172,11 @@ export class CharsetDecoder {
 
   #decodeInvalid(octets: Uint8Array, isLast: boolean): Uint8Array {
     const parts: Uint8Array[] = [];
+    /** How far escapes are noted: what precedes an invalid octet is looked at once. */
+    let noted = 0;
     const startAt = (at: number) => {
-      this.#noteEscape(octets.subarray(0, at));
+      this.#noteEscape(octets.subarray(noted, at));
+      noted = at;
       const decoder = new TextDecoder(this.label, { fatal: true });
       decoder.decode(this.#escapeBefore(octets.subarray(at)), { stream: true });
       return decoder;
@@ -193,7 +197,7 @@ export class CharsetDecoder {
         decoder = startAt(done);
       }
     }
-    this.#noteEscape(octets.subarray(0, done));
+    this.#noteEscape(octets.subarray(noted, done));
     const isCut = !isLast && this.#invalid < MAX_INVALID_OCTETS;
     if (isCut) this.#cut = octets.slice(done);
     else if (done < octets.length) {

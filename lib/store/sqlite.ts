@@ -170,7 +170,7 @@ export class SqliteStore implements Store {
     this.#writer = new WriterThread();
     this.#heed(await this.#writer.call("open", this.file));
     this.#timer = setInterval(() => {
-      if (!this.#writes.isRunning) this.#perform([]).catch(() => {});
+      if (!this.#writes.isRunning) this.#writer!.call("look").then((reply) => this.#heed(reply)).catch(() => {});
     }, LOOK_MS);
   }
 
@@ -280,11 +280,10 @@ export class SqliteStore implements Store {
     if (damage !== undefined) this.#onDamage(damage);
   }
 
-  /** Performs a batch; an empty one finds out how the file is. */
   async #perform(batch: readonly Waiting<Work, WriteResult>[]): Promise<(WriteResult | StoreError)[]> {
-    const first = batch.at(0)?.item;
+    const [{ item: first }] = batch;
     const { results } = this.#heed(
-      first?.kind === "parts"
+      first.kind === "parts"
         ? await this.#handOver(first.parts, first.expected)
         : await this.#writer!.call("batch", batch.map(({ item }) => item as Write)),
     );

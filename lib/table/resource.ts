@@ -125,8 +125,8 @@ export function hasPreconditions(fields: Fields): boolean {
 }
 
 /**
- * Evaluates a request's preconditions on a version, or on what does not exist, in the order of RFC 9110 §13.2.2: throws a 412 if one
- * is false; returns `false` if the response is 304.
+ * Evaluates a request's preconditions on a version, or on what does not exist, in the order of RFC 9110 §13.2.2: throws a
+ * 412 if one is false; returns `false` if the response is 304.
  */
 export function preconditionsHold(
   { fields, method }: Pick<RequestHead, "fields" | "method">,
