@@ -232,7 +232,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   #newRow({ name, content, requester }: RowCall): Awaitable<NewRow> {
-    return this.#canonical.read(content, name) ?? new Pacer(requester).run(this.#parsed(name, content));
+    return this.#canonical.read(content, name, this.#limits.maxRowBytes) ??
+      new Pacer(requester).run(this.#parsed(name, content));
   }
 
   *#parsed(name: string, content: Uint8Array): Generator<number, NewRow> {
@@ -246,7 +247,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   #checked(name: string, value: Uint8Array): NewRow {
-    requireSchema(value, this.#limits.schema);
+    // What is recognised need not be parsed.
+    if (this.#canonical.rowEnd(value, 0) !== value.length) requireSchema(value, this.#limits.schema);
     return rowOf(name, value, this.#limits.maxRowBytes);
   }
 }

@@ -29,6 +29,8 @@ const yes: [content: string, fields: string, name?: string][] = [
   ['{"a":{"b":true,"c":false,"d":null}}', "b,c:boolean,d"],
   ['{"a":{"b":"\u007f핑🐌\u2028"}}', "b:string"],
   ['{"a":{"10":1,"9":1}}', "10,9"],
+  ['{"b":"c"}', "b"],
+  ['{"b":1,"a":"핑"}', "b,a"],
 ];
 
 for (const [content, fields, name] of yes) {
@@ -38,7 +40,9 @@ for (const [content, fields, name] of yes) {
 const no: [content: string, fields: string, name?: string][] = [
   ['{"a":{"b":"c"}} ', "b"],
   ['{"a": {"b":"c"}}', "b"],
-  ['{"b":"c"}', "b"],
+  ['{"b":"c"}{', "b"],
+  ['{"b":"c"}}', "b"],
+  ['{"a":"c"}', "a"],
   ['{"b":{"b":"c"}}', "b"],
   ['[{"b":"c"}}', "b"],
   ['{"a":{"b":"c"}', "b"],
@@ -137,7 +141,9 @@ Deno.test("canonical and parsed rows are equal for random rows", async () => {
     const members = schema.fields!.map((field) => `${JSON.stringify(field.name)}:${random.pick(VALUES)}`);
     if (random.below(10) === 0) members.reverse();
     if (random.below(20) === 0) members.push(random.pick(members));
-    let text = `{${JSON.stringify(random.below(20) === 0 ? random.pick(NAMES) : name)}:{${members.join()}}}`;
+    const isBare = random.below(2) === 0;
+    let text = `{${members.join()}}`;
+    if (!isBare) text = `{${JSON.stringify(random.below(20) === 0 ? random.pick(NAMES) : name)}:${text}}`;
     if (random.below(20) === 0) text = text.replace(random.pick([",", ":", "}", "{"]), random.pick(["", " ", ", "]));
     const content = ENCODER.encode(text);
     if (random.below(20) === 0) content[random.below(content.length)] = random.below(256);
@@ -145,8 +151,9 @@ Deno.test("canonical and parsed rows are equal for random rows", async () => {
     if (row === undefined) continue;
     recognisedRows++;
     assert.equal(await parsed(content, name, schema), row.json, text);
-    assert.deepEqual(ENCODER.encode(`{${JSON.stringify(name)}:${row.json}}`), content);
-    assert.equal(row.content, content);
+    assert.deepEqual(ENCODER.encode(`{${JSON.stringify(name)}:${row.json}}`), row.content);
+    if (isBare) assert.equal(row.json, new TextDecoder().decode(content));
+    else assert.equal(row.content, content);
   }
   assert(recognisedRows > 1000, `${recognisedRows} rows were recognised`);
 });
