@@ -73,6 +73,10 @@ export class EtcdStore implements Store {
   async insert(given: NewRows, expected?: number): Promise<readonly string[] | undefined> {
     const rows = "length" in given ? given : (await Array.fromAsync(given)).flat();
     if (rows.length > MAX_INSERTED_ROWS) throw tooLarge(MAX_INSERTED_ROWS);
+    // A marker would be a change of the table.
+    if (rows.length === 0) {
+      return expected === undefined || (await this.snapshot()).revision === expected ? [] : undefined;
+    }
     const keys: string[] = [];
     const values: string[] = [];
     let bytes = 0;
