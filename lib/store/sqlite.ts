@@ -9,13 +9,16 @@
 import { setImmediate } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
+import { FILE_LOCK_WAIT_MS } from "../limits.ts";
 import { Batches, type Waiting } from "./batches.ts";
 import { isFailure, type PutResult, type Write, type WriteFailure, type WriteResult } from "./sqlite_batch.ts";
 import {
   type FileLock,
   IS_OBJECT,
+  isLocked,
   leastVersion,
   lockFile,
+  neverWait,
   openFile,
   openingError,
   type PreparedFile,
@@ -23,8 +26,8 @@ import {
   prepareToRead,
   READ_STATE,
   realPath,
+  stateIn,
   storeError,
-  type TableState,
 } from "./sqlite_file.ts";
 import { fitsOnePortion, largestNumber, SnapshotPool } from "./sqlite_snapshots.ts";
 import {
@@ -50,6 +53,8 @@ const MAX_BATCH_CHARACTERS = 16 * 1024 * 1024;
 const SNAPSHOT_GRACE_MS = 5_000;
 /** The delay before the log is truncated again after a failure. */
 const LOG_PAUSE_MS = 50;
+/** The delay before a locked file is read again. */
+const LOCK_PAUSE_MS = 10;
 /** How often the thread looks whether the file is still the open one, while nothing is written. */
 const LOOK_MS = 1_000;
 
@@ -135,6 +140,7 @@ export class SqliteStore implements Store {
     this.#snapshots = new SnapshotPool(name, (error) => this.#failure(error), note);
     if (damage !== undefined) this.#onDamage(damage);
     else this.#leastVersion = leastVersion(this.#reader);
+    neverWait(this.#reader);
     if (!isChecked) this.#check(name);
   }
 
@@ -174,7 +180,13 @@ export class SqliteStore implements Store {
     }, LOOK_MS);
   }
 
-  get(name: string): Row | undefined {
+  get(name: string): Awaitable<Row | undefined> {
+    return unlocked(() => this.#get(name));
+  }
+
+  #get(name: string): Row | undefined {
+    // Beside another server, which may notice another program's write.
+    if (this.lock === undefined && !this.#isDamaged) this.#leastVersion = this.#read(() => leastVersion(this.#reader));
     const found = this.#read(() => this.#query.row.get(name)) as
       | { json: string; version: number; ok: number }
       | undefined;
@@ -203,7 +215,11 @@ export class SqliteStore implements Store {
   }
 
   snapshot(ended?: () => void): Awaitable<Snapshot> {
-    const state = () => this.#read(() => this.#query.state.get()) as unknown as TableState;
+    return unlocked(() => this.#snapshot(ended));
+  }
+
+  #snapshot(ended?: () => void): Awaitable<Snapshot> {
+    const state = () => this.#read(() => stateIn(this.#query.state));
     const { longest, revision: current, total: rows } = state();
     if (!fitsOnePortion(longest, rows + 1)) {
       if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
@@ -307,7 +323,8 @@ export class SqliteStore implements Store {
     const { results, lost, leastVersion, diskIsFull, logIsFull } = reply;
     this.#endReads();
     if (lost !== undefined) {
-      this.note(`${lost} while it was open: no more is written; put it back, or restart the server`);
+      const rest = "what it held can be read until the server stops: save it, or put the file back first";
+      this.note(`${lost} while it was open: no more is written, and ${rest}`);
       // What was written may be in a file that is never opened again.
       const error = unavailable("The table's file was removed or replaced while it was open");
       this.#writer!.terminate(error);
@@ -347,6 +364,16 @@ export class SqliteStore implements Store {
       else await sleep(LOG_PAUSE_MS);
     }
     this.#clearing = undefined;
+  }
+}
+
+/** Reads. While another program has locked the file, as one without a log may be, tries again, and others go on. */
+function unlocked<T>(read: () => Awaitable<T>, end = performance.now() + FILE_LOCK_WAIT_MS): Awaitable<T> {
+  try {
+    return read();
+  } catch (error) {
+    if (!isLocked(error) || performance.now() >= end) throw error;
+    return sleep(LOCK_PAUSE_MS).then(() => unlocked(read, end));
   }
 }
 
