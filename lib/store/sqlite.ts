@@ -34,6 +34,7 @@ import {
   type Awaitable,
   type NewRow,
   type NewRows,
+  notARow,
   type Row,
   rowContent,
   type Snapshot,
@@ -191,10 +192,7 @@ export class SqliteStore implements Store {
       | { json: string; version: number; ok: number }
       | undefined;
     if (found === undefined) return undefined;
-    if (!found.ok) {
-      const detail = `Another program has written the row ${JSON.stringify(name)}: it is not a JSON object`;
-      throw new StoreError("damaged", detail);
-    }
+    if (!found.ok) throw notARow(name);
     return { name, content: rowContent(name, found.json), version: Math.max(found.version, this.#leastVersion) };
   }
 
