@@ -24,9 +24,8 @@ import {
   type PreparedFile,
   prepareFile,
   prepareToRead,
-  READ_STATE,
   realPath,
-  stateIn,
+  stateReader,
   storeError,
 } from "./sqlite_file.ts";
 import { fitsOnePortion, largestNumber, SnapshotPool } from "./sqlite_snapshots.ts";
@@ -133,7 +132,7 @@ export class SqliteStore implements Store {
     this.#reader = openFile(name, true);
     this.#query = {
       row: this.#reader.prepare(`SELECT json, version, ${IS_OBJECT} AS ok FROM rows WHERE name = ?`),
-      state: this.#reader.prepare(READ_STATE),
+      state: stateReader(this.#reader),
       all: this.#reader.prepare(`
         SELECT group_concat(json_quote(name) || ':' || json) AS members
         FROM (SELECT name, json FROM rows WHERE ${IS_OBJECT} ORDER BY position)`),
@@ -182,18 +181,18 @@ export class SqliteStore implements Store {
   }
 
   get(name: string): Awaitable<Row | undefined> {
-    return unlocked(() => this.#get(name));
-  }
-
-  #get(name: string): Row | undefined {
-    // Beside another server, which may notice another program's write.
-    if (this.lock === undefined && !this.#isDamaged) this.#leastVersion = this.#read(() => leastVersion(this.#reader));
-    const found = this.#read(() => this.#query.row.get(name)) as
-      | { json: string; version: number; ok: number }
-      | undefined;
-    if (found === undefined) return undefined;
-    if (!found.ok) throw notARow(name);
-    return { name, content: rowContent(name, found.json), version: Math.max(found.version, this.#leastVersion) };
+    return unlocked(() => {
+      // Beside another server, which may notice another program's write.
+      if (this.lock === undefined && !this.#isDamaged) {
+        this.#leastVersion = this.#read(() => leastVersion(this.#reader));
+      }
+      const found = this.#read(() => this.#query.row.get(name)) as
+        | { json: string; version: number; ok: number }
+        | undefined;
+      if (found === undefined) return undefined;
+      if (!found.ok) throw notARow(name);
+      return { name, content: rowContent(name, found.json), version: Math.max(found.version, this.#leastVersion) };
+    });
   }
 
   async put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
@@ -213,26 +212,23 @@ export class SqliteStore implements Store {
   }
 
   snapshot(ended?: () => void): Awaitable<Snapshot> {
-    return unlocked(() => this.#snapshot(ended));
-  }
-
-  #snapshot(ended?: () => void): Awaitable<Snapshot> {
-    const state = () => this.#read(() => stateIn(this.#query.state));
-    const { longest, revision: current, total: rows } = state();
-    if (!fitsOnePortion(longest, rows + 1)) {
-      if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
-      return this.#snapshots.snapshot(current, ended);
-    }
-    // A table that fits one portion is read at once, in the transaction that a turn's reads share from the second on.
-    const { revision, total } = state();
-    const { members } = this.#read(() => this.#query.all.get()) as { readonly members: string | null };
-    return {
-      revision,
-      total,
-      json: () => ({ content: `{${members ?? ""}}`, next: undefined }),
-      seek: () => ({ cursor: START, row: 0 }),
-      close: () => {},
-    };
+    return unlocked<Snapshot>(() => {
+      const { longest, revision: current, total: rows } = this.#read(this.#query.state);
+      if (!fitsOnePortion(longest, rows + 1)) {
+        if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
+        return this.#snapshots.snapshot(current, ended);
+      }
+      // A table that fits one portion is read at once, in the transaction that a turn's reads share from the second on.
+      const { revision, total } = this.#read(this.#query.state);
+      const { members } = this.#read(() => this.#query.all.get()) as { readonly members: string | null };
+      return {
+        revision,
+        total,
+        json: () => ({ content: `{${members ?? ""}}`, next: undefined }),
+        seek: () => ({ cursor: START, row: 0 }),
+        close: () => {},
+      };
+    });
   }
 
   largestNumber(): Promise<number> {

@@ -7,7 +7,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
-import { atOnce, leastVersion, READ_STATE, stateIn, storeError, type TableState } from "./sqlite_file.ts";
+import { atOnce, leastVersion, stateReader, storeError, type TableState } from "./sqlite_file.ts";
 import type { Room } from "./sqlite_reserve.ts";
 import type { NewRow, StoreFault } from "../store.ts";
 
@@ -56,7 +56,7 @@ export class BatchRunner {
     // Any version is expected where none is given.
     const isExpected = "ifnull(max(version, ?) = ?, 1)";
     this.#sql = {
-      readState: prepare(READ_STATE),
+      readState: stateReader(database),
       writeState: prepare("UPDATE state SET revision = ?, total = ?, longest = ?"),
       dataVersion: prepare("PRAGMA data_version"),
       count: prepare("SELECT count(*) AS total FROM rows"),
@@ -154,7 +154,7 @@ export class BatchRunner {
   #begin(): void {
     this.database.exec("BEGIN IMMEDIATE");
     const wasFull = this.room?.begin();
-    this.#state = stateIn(this.#sql.readState);
+    this.#state = this.#sql.readState();
     this.#floor = this.leastVersion;
     // After a full disk, SQLite may take the own failure for another's write.
     if (wasFull) this.#seen = undefined;

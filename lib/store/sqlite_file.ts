@@ -6,7 +6,7 @@
  */
 
 import { basename, dirname, join, resolve } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { FILE_LOCK_WAIT_MS } from "../limits.ts";
 import { StoreError, unavailable } from "../store.ts";
@@ -54,13 +54,14 @@ export interface TableState {
 /** Whether a row's value is a JSON object: another program may have written something else. */
 export const IS_OBJECT = "CASE WHEN json_valid(json) THEN json_type(json) = 'object' END";
 
-export const READ_STATE = "SELECT revision, total, longest FROM state";
-
-/** Runs {@linkcode READ_STATE}. */
-export function stateIn(query: StatementSync): TableState {
-  const state = query.get();
-  if (state === undefined) throw new StoreError("damaged", "The table's file: its table state has no row");
-  return state as unknown as TableState;
+/** Returns what reads the table's state. */
+export function stateReader(database: DatabaseSync): () => TableState {
+  const query = database.prepare("SELECT revision, total, longest FROM state");
+  return () => {
+    const state = query.get();
+    if (state === undefined) throw new StoreError("damaged", "The table's file: its table state has no row");
+    return state as unknown as TableState;
+  };
 }
 
 /** The least version of all rows: the revision at which another program's write was noticed last. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteStore } from "../../lib/store/sqlite.ts";
 import { BatchRunner, isFailure } from "../../lib/store/sqlite_batch.ts";
-import { leastVersion, openFile, prepareFile, READ_STATE } from "../../lib/store/sqlite_file.ts";
+import { leastVersion, openFile, prepareFile, stateReader } from "../../lib/store/sqlite_file.ts";
 import { TempFolder } from "../support.ts";
 import { readJson } from "./contract.ts";
 import { meddle } from "./sqlite_others.ts";
@@ -166,7 +166,7 @@ Deno.test("what a failed transaction would have corrected is corrected in the ne
   assert(!isFailure(put('{"n":2}')));
   const least = leastVersion(database);
   assert.equal(runner.leastVersion, least);
-  const { total, revision } = database.prepare(READ_STATE).get()!;
+  const { total, revision } = stateReader(database)();
   assert.deepEqual([total, revision], [2, least + 1]);
   // This program's own writes, failures and truncations of the log are not another's.
   database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
