@@ -64,7 +64,16 @@ export function batchedReads(cluster: EtcdCluster): Batches<string, Row | undefi
   );
 }
 
-export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
+/** Returns what takes snapshots: calls that wait for one being taken share the next. */
+export function sharedSnapshots(cluster: EtcdCluster): Batches<void, Snapshot> {
+  const what = "listings wait for the table's cluster";
+  return new Batches(what, (waiting) => waiting.splice(0), async (batch) => {
+    const snapshot = await takeSnapshot(cluster).catch(forClient);
+    return batch.map(() => snapshot);
+  });
+}
+
+async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   const { keys, keys: { rows: [start, range_end] } } = cluster;
   const { header, responses } = await readRows(cluster, [
     etcd.range(keys.meta),
@@ -74,7 +83,7 @@ export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   ]);
   const [meta, marker, count, first] = responses!.map(({ response_range }) => response_range!);
   if (meta.kvs === undefined) {
-    await cluster.reopen().catch(forClient);
+    await cluster.reopen();
     return await takeSnapshot(cluster);
   }
   const total = Number(count.count ?? 0);

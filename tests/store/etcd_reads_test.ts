@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { type Portion, type Snapshot, START, type StoreError } from "../../lib/store.ts";
+import { encode } from "../../lib/store/etcd_messages.ts";
 import { ServeProcess, signalTest } from "../serve_process.ts";
 import { until } from "../support.ts";
 import { readJson, rowsIn } from "./contract.ts";
@@ -157,6 +158,20 @@ Deno.test("portions without any row leave the listing one JSON object", async ()
     const { text } = await readJson(await faulty.store.snapshot());
     assert.deepEqual(Object.keys(JSON.parse(text)), names.filter((_, i) => i < from || i >= to));
   }
+});
+
+Deno.test("what another program wrote in place of the base of versions is said, and no stack is shown", async () => {
+  await using faulty = await new Faulty().ready();
+  await faulty.put("a");
+  const success = [{ request_put: { key: encode("meta"), value: encode("junk") } }];
+  faulty.etcd.answer("/v3/kv/txn", { success });
+  const damaged = {
+    name: "StoreError",
+    fault: "damaged",
+    message: "Another program has written the table's key meta in the cluster: it is not a number",
+  };
+  await assert.rejects(faulty.store.get("a"), damaged);
+  await assert.rejects(faulty.store.snapshot(), damaged);
 });
 
 Deno.test("a table without data gets what makes versions again", async () => {
