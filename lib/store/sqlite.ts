@@ -53,6 +53,9 @@ const MAX_BATCH_CHARACTERS = 16 * 1024 * 1024;
 const SNAPSHOT_GRACE_MS = 5_000;
 /** The delay before the log is truncated again after a failure. */
 const LOG_PAUSE_MS = 50;
+/** How often that is tried while no snapshot is open, and when again after that. */
+const LOG_ATTEMPTS = 5;
+const OTHERS_PAUSE_MS = 60_000;
 /** The delay before a locked file is read again. */
 const LOCK_PAUSE_MS = 10;
 /** How often the thread looks whether the file is still the open one, while nothing is written. */
@@ -119,6 +122,8 @@ export class SqliteStore implements Store {
   #timer: ReturnType<typeof setInterval> | undefined;
   /** Resolves once a snapshot may start; `undefined` if it may start now. */
   #clearing: Promise<void> | undefined;
+  /** Before this time, the log is not shortened, because another program reads the file. */
+  #nextShortening = 0;
   #leastVersion = 0;
   #isDamaged = false;
   #diskIsFull = false;
@@ -337,14 +342,15 @@ export class SqliteStore implements Store {
     const damage = results.find((result) => isFailure(result) && result.fault === "damaged");
     if (damage !== undefined) this.#onDamage((damage as WriteFailure).message);
     // The check reads at one revision, too, and cannot be ended.
-    if (logIsFull && this.#checker === undefined) this.#clearing ??= this.#shortenLog();
+    const canShorten = this.#checker === undefined && performance.now() >= this.#nextShortening;
+    if (logIsFull && canShorten && this.#snapshots.open > 0) this.#clearing ??= this.#shortenLog();
     return reply;
   }
 
   /**
    * Truncates a log that is too long, because a snapshot that is read keeps all later writes there. Meanwhile no
    * snapshot starts: ending only the slowest does not help while others overlap. Open ones have some time to finish;
-   * then they are ended, the slowest first.
+   * then they are ended, the slowest first. What another program reads cannot be ended: then snapshots start again.
    */
   async #shortenLog(): Promise<void> {
     const end = performance.now() + SNAPSHOT_GRACE_MS;
@@ -353,9 +359,13 @@ export class SqliteStore implements Store {
       // There is no log any more once the thread has ended.
       return this.#writer!.call("clearLog").catch(() => true);
     };
-    while (this.#reader.isOpen && !await isClear()) {
+    for (let attempts = 0; this.#reader.isOpen && !await isClear();) {
       if (performance.now() >= end && this.#snapshots.open > 0) this.#snapshots.endSlowest();
       else await sleep(LOG_PAUSE_MS);
+      // Without snapshots, reads of single rows are in the way, which the next attempts miss, or another program is.
+      if (this.#snapshots.open > 0 || ++attempts < LOG_ATTEMPTS) continue;
+      this.#nextShortening = performance.now() + OTHERS_PAUSE_MS;
+      break;
     }
     this.#clearing = undefined;
   }
