@@ -15,7 +15,6 @@ import { isFailure, type PutResult, type Write, type WriteFailure, type WriteRes
 import {
   type FileLock,
   IS_OBJECT,
-  isLocked,
   leastVersion,
   lockFile,
   neverWait,
@@ -376,7 +375,7 @@ function unlocked<T>(read: () => Awaitable<T>, end = performance.now() + FILE_LO
   try {
     return read();
   } catch (error) {
-    if (!isLocked(error) || performance.now() >= end) throw error;
+    if (!/database is locked/.test((error as Error).message) || performance.now() >= end) throw error;
     return sleep(LOCK_PAUSE_MS).then(() => unlocked(read, end));
   }
 }

@@ -258,11 +258,6 @@ export function isFull(error: unknown): boolean {
   return /disk is full|os error (?:28|112|122|69)\b/.test((error as Error).message);
 }
 
-/** Whether another program has locked the file. */
-export function isLocked(error: unknown): boolean {
-  return /database is locked/.test((error as Error).message);
-}
-
 /** In bytes, 0 if there is no file. */
 export function sizeOf(file: string): number {
   try {
