@@ -168,6 +168,12 @@ export function unavailable(message: string, options?: ErrorOptions): StoreError
   return new StoreError("unavailable", message, options);
 }
 
+/** Returns the error of a row that is not one. */
+export function notARow(name: string): StoreError {
+  const detail = `Another program has written the row ${JSON.stringify(name)}: it is not a JSON object`;
+  return new StoreError("damaged", detail);
+}
+
 /** Returns a row's content from its name and serialized value. */
 export function rowContent(name: string, json: string): string {
   return `{${JSON.stringify(name)}:${json}}`;

@@ -15,6 +15,7 @@ import {
   type Service,
 } from "./http_message.ts";
 import { ABSENT, type Awaitable, type NewRow, type Row, rowContent, type Store, type Written } from "./store.ts";
+import { isBlank } from "./json.ts";
 import { Creator, retried } from "./table/creation.ts";
 import { listTable } from "./table/listing.ts";
 import { mergePatch } from "./table/merge_patch.ts";
@@ -255,5 +256,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
 
 function valueIn({ name, content }: Row): Uint8Array {
   const bytes = typeof content === "string" ? Buffer.from(content) : content;
-  return bytes.subarray(byteLength(rowContent(name, "")) - 1, -1);
+  const value = bytes.subarray(byteLength(rowContent(name, "")) - 1, -1);
+  // Another program may have written blanks before it.
+  return value.subarray(value.findIndex((octet) => !isBlank(octet)));
 }

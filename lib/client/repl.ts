@@ -1,5 +1,6 @@
 /** Runs the client's commands, from a prompt, a pipe or the command line, and shows their exchanges. */
 
+import { isUtf8 } from "node:buffer";
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint, originOf } from "../address.ts";
 import { ByteBuffer, octetsToText, octetString } from "../bytes.ts";
@@ -336,7 +337,8 @@ export class Repl {
       if (explain?.each) await this.#showExplanation();
       if (!isOwn) session.close();
     }
-    const content = kept.length > most ? "" : new TextDecoder().decode(kept.view());
+    const octets = kept.view();
+    const content = octets.length <= most && isUtf8(octets) ? new TextDecoder().decode(octets) : "";
     if (status === 200) seenNames?.addListing(content);
     const learned = fields !== undefined ? percentDecoded(fields) : status === 422 ? fieldsIn(content) : undefined;
     if (isOwn && learned !== undefined) await this.#learn(learned);

@@ -17,11 +17,11 @@ import {
   type Written,
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { Batches } from "./batches.ts";
+import type { Batches } from "./batches.ts";
 import { EtcdCluster } from "./etcd_cluster.ts";
 import type { GatewayOptions } from "./etcd_gateway.ts";
 import { encode, fewerRows, TableKeys } from "./etcd_messages.ts";
-import { batchedReads, takeSnapshot } from "./etcd_reads.ts";
+import { batchedReads, sharedSnapshots } from "./etcd_reads.ts";
 import { EtcdWriter, removeOldMarkers } from "./etcd_writer.ts";
 
 /** Rows that one request may insert, regardless of the nodes' limits: a large transaction delays other clients. */
@@ -42,7 +42,6 @@ export class EtcdStore implements Store {
   readonly #cluster: EtcdCluster;
   readonly #reads: Batches<string, Row | undefined>;
   readonly #writer: EtcdWriter;
-  /** Calls that wait for the snapshot being taken share the next. */
   readonly #snapshots: Batches<void, Snapshot>;
 
   /** Creates the store. The cluster need not answer yet. */
@@ -50,11 +49,7 @@ export class EtcdStore implements Store {
     const { prefix, note = () => {} } = options;
     this.#cluster = new EtcdCluster(new TableKeys(prefix === undefined ? "" : `${prefix}/`), options, note);
     this.#reads = batchedReads(this.#cluster);
-    const what = "listings wait for the table's cluster";
-    this.#snapshots = new Batches(what, (waiting) => waiting.splice(0), async (batch) => {
-      const snapshot = await takeSnapshot(this.#cluster);
-      return batch.map(() => snapshot);
-    });
+    this.#snapshots = sharedSnapshots(this.#cluster);
     this.#writer = new EtcdWriter(this.#cluster);
     // What fails is done when the next server starts.
     this.#cluster.answers.then(() => removeOldMarkers(this.#cluster)).catch(() => {});
@@ -73,6 +68,10 @@ export class EtcdStore implements Store {
   async insert(given: NewRows, expected?: number): Promise<readonly string[] | undefined> {
     const rows = "length" in given ? given : (await Array.fromAsync(given)).flat();
     if (rows.length > MAX_INSERTED_ROWS) throw tooLarge(MAX_INSERTED_ROWS);
+    // A marker would be a change of the table.
+    if (rows.length === 0) {
+      return expected === undefined || (await this.snapshot()).revision === expected ? [] : undefined;
+    }
     const keys: string[] = [];
     const values: string[] = [];
     let bytes = 0;

@@ -116,7 +116,7 @@ export function numberOf(base: string): number {
   const text = etcd.decode(base);
   const number = Number(text);
   if (Number.isSafeInteger(number) && number > 0 && String(number) === text) return number;
-  throw new EtcdError("unavailable", `the key meta holds ${JSON.stringify(text)}: expected a number`);
+  throw new EtcdError("damaged", `the key meta holds ${JSON.stringify(text)}: expected a number`);
 }
 
 /** Converts an error of etcd for clients, without the cluster's address; `unknown` if a write may have been done. */
@@ -128,12 +128,13 @@ export function clusterError(error: unknown, unknown = false, rows = 1): Error {
   if (!(error instanceof EtcdError)) return error as Error;
   const { fault } = error;
   if (fault === "too-large") return new StoreError(fault, reasonOf(error, rows), { maxRows: etcd.fewerRows(rows) });
-  return new StoreError(fault === "full" ? fault : "unavailable", reasonOf(error));
+  return new StoreError(fault === "full" || fault === "damaged" ? fault : "unavailable", reasonOf(error));
 }
 
 const REASONS: { readonly [F in Exclude<EtcdFault, "too-large">]: string } = {
   full: "The table's cluster has no room (etcd's --quota-backend-bytes)",
   compacted: "The table's cluster has compacted the revision that was read",
+  damaged: "Another program has written the table's key meta in the cluster: it is not a number",
   forbidden: "The table's cluster does not allow this server to do that",
   denied: "The table's cluster refuses this server",
   closed: "The store is closed",

@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { CLUSTER_ANSWER_BYTES, CLUSTER_ERROR_BYTES, CLUSTER_WAIT_MS } from "../limits.ts";
+import type { StoreFault } from "../store.ts";
 import { waitFor } from "../turns.ts";
 
 /** Bytes of a request that extend each timeout by one millisecond. */
@@ -19,9 +20,9 @@ const TRY_MS = 2_000;
 
 /**
  * Why a request failed: no node answers; the user is refused, or lacks a permission; the cluster is full; the request is
- * too large; its revision was compacted; or the gateway is closed.
+ * too large; its revision was compacted; what it reads is damaged; or the gateway is closed.
  */
-export type EtcdFault = "unavailable" | "denied" | "forbidden" | "full" | "too-large" | "compacted" | "closed";
+export type EtcdFault = StoreFault | "denied" | "forbidden" | "compacted" | "closed";
 
 /** A failed request, or a failed attempt at one node. The message is for the operator. */
 export class EtcdError extends Error {

@@ -6,9 +6,10 @@
  * with an error.
  */
 
-import { Buffer } from "node:buffer";
+import { Buffer, isUtf8 } from "node:buffer";
 import { octetString } from "../bytes.ts";
-import { type Portion, type Row, rowContent, type Snapshot, START, unavailable } from "../store.ts";
+import { isObject, JSON_PIECE_BYTES, memberSpans, parsedJson } from "../json.ts";
+import { notARow, type Portion, type Row, rowContent, type Snapshot, START, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { Batches } from "./batches.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
@@ -40,7 +41,7 @@ export function batchedReads(cluster: EtcdCluster): Batches<string, Row | undefi
   /** The size of the longest row read recently, in base64. */
   let longest = 1;
 
-  async function read(names: readonly string[]): Promise<(Row | undefined)[]> {
+  async function read(names: readonly string[]): Promise<(Row | Error | undefined)[]> {
     const ranges = names.map((name) => etcd.range(keys.row(name)));
     const { responses } = await cluster.transact(etcd.transaction([], [etcd.range(keys.meta), ...ranges]));
     const [meta, ...rows] = responses!.map(({ response_range }) => response_range!.kvs?.[0]);
@@ -49,8 +50,10 @@ export function batchedReads(cluster: EtcdCluster): Batches<string, Row | undefi
     longest = Math.max(1, Math.floor(longest / 2), ...rows.map((row) => row?.value?.length ?? 0));
     return rows.map((row, i) => {
       if (row === undefined) return undefined;
-      const content = rowContent(names[i], etcd.decode(row.value));
-      return { name: names[i], content, version: base + Number(row.mod_revision) };
+      const name = names[i];
+      const json = objectIn(row.value);
+      if (json === undefined) return notARow(name);
+      return { name, content: rowContent(name, json), version: base + Number(row.mod_revision) };
     });
   }
 
@@ -61,7 +64,16 @@ export function batchedReads(cluster: EtcdCluster): Batches<string, Row | undefi
   );
 }
 
-export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
+/** Returns what takes snapshots: calls that wait for one being taken share the next. */
+export function sharedSnapshots(cluster: EtcdCluster): Batches<void, Snapshot> {
+  const what = "listings wait for the table's cluster";
+  return new Batches(what, (waiting) => waiting.splice(0), async (batch) => {
+    const snapshot = await takeSnapshot(cluster).catch(forClient);
+    return batch.map(() => snapshot);
+  });
+}
+
+async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   const { keys, keys: { rows: [start, range_end] } } = cluster;
   const { header, responses } = await readRows(cluster, [
     etcd.range(keys.meta),
@@ -71,47 +83,60 @@ export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   ]);
   const [meta, marker, count, first] = responses!.map(({ response_range }) => response_range!);
   if (meta.kvs === undefined) {
-    await cluster.reopen().catch(forClient);
+    await cluster.reopen();
     return await takeSnapshot(cluster);
   }
   const total = Number(count.count ?? 0);
   /** The keys of portions, each found from the one before, by the number of rows before them. */
   const portions = new Map([[START, () => Promise.resolve(first.kvs ?? [])]]);
 
-  async function json(cursor: number): Promise<Portion<string>> {
+  async function json(cursor: number, isFirst = cursor === START): Promise<Portion<string>> {
     const kvs = await portions.get(cursor)!();
     const members: string[] = [];
+    let rows = 0;
     let size = 0;
     for (const { key, value } of kvs) {
-      const member = `${JSON.stringify(keys.nameOf(key))}:${etcd.decode(value)}`;
-      if (members.length > 0 && size + member.length > PORTION_CHARACTERS) break;
+      const object = objectIn(value);
+      const member = object === undefined ? "" : `${JSON.stringify(keys.nameOf(key))}:${object}`;
+      if (rows > 0 && size + member.length > PORTION_CHARACTERS) break;
       size += member.length;
-      members.push(member);
-      if (members.length % STEP_ROWS === 0) await FAIR_TURNS.yieldIfBusy();
+      if (object !== undefined) members.push(member);
+      if (++rows % STEP_ROWS === 0) await FAIR_TURNS.yieldIfBusy();
     }
-    const end = cursor + members.length;
+    const end = cursor + rows;
     const next = end < total ? end : undefined;
     if (next !== undefined) {
       // The count and the rows are of the same revision.
-      if (members.length === 0) throw unavailable("The table's cluster did not return all rows");
+      if (rows === 0) throw unavailable("The table's cluster did not return all rows");
       // As many rows as fit if they are of the same size.
-      const fitting = Math.max(1, Math.floor(PORTION_CHARACTERS / (size / members.length)));
+      const fitting = Math.max(1, Math.floor(PORTION_CHARACTERS / (size / rows)));
       const limit = Math.min(fitting, PORTION_GROWTH * kvs.length, MAX_PORTION_ROWS);
       const options = { range_end, limit, revision: Number(header.revision) };
-      const rows = etcd.range(keys.after(kvs[members.length - 1].key), options);
-      portions.set(next, async () => (await readRows(cluster, [rows])).responses![0].response_range!.kvs ?? []);
+      const range = etcd.range(keys.after(kvs[rows - 1].key), options);
+      portions.set(next, async () => (await readRows(cluster, [range])).responses![0].response_range!.kvs ?? []);
+      // Without a row, the start of the object goes with the next portion.
+      if (members.length === 0) return await json(next, isFirst);
     }
-    const before = cursor === START ? "{" : ",";
+    const before = isFirst ? "{" : members.length === 0 ? "" : ",";
     return { content: `${before}${members.join(",")}${next === undefined ? "}" : ""}`, next };
   }
 
   return {
     revision: numberOf(meta.kvs[0].value!) + Number(marker.kvs?.[0].mod_revision ?? 0),
     total,
-    json,
+    json: (cursor) => json(cursor),
     seek: () => ({ cursor: START, row: 0 }),
     close: () => {},
   };
+}
+
+/** Returns a row's value; `undefined` if it is not a JSON object: another program may have written something else. */
+function objectIn(value = ""): string | undefined {
+  const bytes = Buffer.from(value, "base64");
+  const text = bytes.toString();
+  // Parsing a short text is faster; a long one would block other clients.
+  const isRow = bytes.length <= JSON_PIECE_BYTES ? isObject(parsedJson(text)) : memberSpans(bytes) !== undefined;
+  return isRow && isUtf8(bytes) ? text : undefined;
 }
 
 /** Runs operations, of which the last one reads rows. Of a long answer, only the first rows are returned. */

@@ -175,7 +175,7 @@ export class MemoryStore implements Store {
       for (const segment of staged) this.#publish(segment);
       staged = [];
       this.#size += count;
-      this.#revision++;
+      if (count > 0) this.#revision++;
       return taken;
     } finally {
       await this.#freeNames(staged);

@@ -9,6 +9,7 @@
 import { setImmediate } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
+import { FILE_LOCK_WAIT_MS } from "../limits.ts";
 import { Batches, type Waiting } from "./batches.ts";
 import { isFailure, type PutResult, type Write, type WriteFailure, type WriteResult } from "./sqlite_batch.ts";
 import {
@@ -16,21 +17,22 @@ import {
   IS_OBJECT,
   leastVersion,
   lockFile,
+  neverWait,
   openFile,
   openingError,
   type PreparedFile,
   prepareFile,
   prepareToRead,
-  READ_STATE,
   realPath,
+  stateReader,
   storeError,
-  type TableState,
 } from "./sqlite_file.ts";
 import { fitsOnePortion, largestNumber, SnapshotPool } from "./sqlite_snapshots.ts";
 import {
   type Awaitable,
   type NewRow,
   type NewRows,
+  notARow,
   type Row,
   rowContent,
   type Snapshot,
@@ -50,6 +52,11 @@ const MAX_BATCH_CHARACTERS = 16 * 1024 * 1024;
 const SNAPSHOT_GRACE_MS = 5_000;
 /** The delay before the log is truncated again after a failure. */
 const LOG_PAUSE_MS = 50;
+/** How often that is tried while no snapshot is open, and when again after that. */
+const LOG_ATTEMPTS = 5;
+const OTHERS_PAUSE_MS = 60_000;
+/** The delay before a locked file is read again. */
+const LOCK_PAUSE_MS = 10;
 /** How often the thread looks whether the file is still the open one, while nothing is written. */
 const LOOK_MS = 1_000;
 
@@ -114,6 +121,8 @@ export class SqliteStore implements Store {
   #timer: ReturnType<typeof setInterval> | undefined;
   /** Resolves once a snapshot may start; `undefined` if it may start now. */
   #clearing: Promise<void> | undefined;
+  /** Before this time, the log is not shortened, because another program reads the file. */
+  #nextShortening = 0;
   #leastVersion = 0;
   #isDamaged = false;
   #diskIsFull = false;
@@ -127,7 +136,7 @@ export class SqliteStore implements Store {
     this.#reader = openFile(name, true);
     this.#query = {
       row: this.#reader.prepare(`SELECT json, version, ${IS_OBJECT} AS ok FROM rows WHERE name = ?`),
-      state: this.#reader.prepare(READ_STATE),
+      state: stateReader(this.#reader),
       all: this.#reader.prepare(`
         SELECT group_concat(json_quote(name) || ':' || json) AS members
         FROM (SELECT name, json FROM rows WHERE ${IS_OBJECT} ORDER BY position)`),
@@ -135,6 +144,7 @@ export class SqliteStore implements Store {
     this.#snapshots = new SnapshotPool(name, (error) => this.#failure(error), note);
     if (damage !== undefined) this.#onDamage(damage);
     else this.#leastVersion = leastVersion(this.#reader);
+    neverWait(this.#reader);
     if (!isChecked) this.#check(name);
   }
 
@@ -174,16 +184,19 @@ export class SqliteStore implements Store {
     }, LOOK_MS);
   }
 
-  get(name: string): Row | undefined {
-    const found = this.#read(() => this.#query.row.get(name)) as
-      | { json: string; version: number; ok: number }
-      | undefined;
-    if (found === undefined) return undefined;
-    if (!found.ok) {
-      const detail = `Another program has written the row ${JSON.stringify(name)}: it is not a JSON object`;
-      throw new StoreError("damaged", detail);
-    }
-    return { name, content: rowContent(name, found.json), version: Math.max(found.version, this.#leastVersion) };
+  get(name: string): Awaitable<Row | undefined> {
+    return unlocked(() => {
+      // Beside another server, which may notice another program's write.
+      if (this.lock === undefined && !this.#isDamaged) {
+        this.#leastVersion = this.#read(() => leastVersion(this.#reader));
+      }
+      const found = this.#read(() => this.#query.row.get(name)) as
+        | { json: string; version: number; ok: number }
+        | undefined;
+      if (found === undefined) return undefined;
+      if (!found.ok) throw notARow(name);
+      return { name, content: rowContent(name, found.json), version: Math.max(found.version, this.#leastVersion) };
+    });
   }
 
   async put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
@@ -203,22 +216,23 @@ export class SqliteStore implements Store {
   }
 
   snapshot(ended?: () => void): Awaitable<Snapshot> {
-    const state = () => this.#read(() => this.#query.state.get()) as unknown as TableState;
-    const { longest, revision: current, total: rows } = state();
-    if (!fitsOnePortion(longest, rows + 1)) {
-      if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
-      return this.#snapshots.snapshot(current, ended);
-    }
-    // A table that fits one portion is read at once, in the transaction that a turn's reads share from the second on.
-    const { revision, total } = state();
-    const { members } = this.#read(() => this.#query.all.get()) as { readonly members: string | null };
-    return {
-      revision,
-      total,
-      json: () => ({ content: `{${members ?? ""}}`, next: undefined }),
-      seek: () => ({ cursor: START, row: 0 }),
-      close: () => {},
-    };
+    return unlocked<Snapshot>(() => {
+      const { longest, revision: current, total: rows } = this.#read(this.#query.state);
+      if (!fitsOnePortion(longest, rows + 1)) {
+        if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
+        return this.#snapshots.snapshot(current, ended);
+      }
+      // A table that fits one portion is read at once, in the transaction that a turn's reads share from the second on.
+      const { revision, total } = this.#read(this.#query.state);
+      const { members } = this.#read(() => this.#query.all.get()) as { readonly members: string | null };
+      return {
+        revision,
+        total,
+        json: () => ({ content: `{${members ?? ""}}`, next: undefined }),
+        seek: () => ({ cursor: START, row: 0 }),
+        close: () => {},
+      };
+    });
   }
 
   largestNumber(): Promise<number> {
@@ -307,7 +321,8 @@ export class SqliteStore implements Store {
     const { results, lost, leastVersion, diskIsFull, logIsFull } = reply;
     this.#endReads();
     if (lost !== undefined) {
-      this.note(`${lost} while it was open: no more is written; put it back, or restart the server`);
+      const rest = "what it held can be read until the server stops: save it, or put the file back first";
+      this.note(`${lost} while it was open: no more is written, and ${rest}`);
       // What was written may be in a file that is never opened again.
       const error = unavailable("The table's file was removed or replaced while it was open");
       this.#writer!.terminate(error);
@@ -326,14 +341,15 @@ export class SqliteStore implements Store {
     const damage = results.find((result) => isFailure(result) && result.fault === "damaged");
     if (damage !== undefined) this.#onDamage((damage as WriteFailure).message);
     // The check reads at one revision, too, and cannot be ended.
-    if (logIsFull && this.#checker === undefined) this.#clearing ??= this.#shortenLog();
+    const canShorten = this.#checker === undefined && performance.now() >= this.#nextShortening;
+    if (logIsFull && canShorten && this.#snapshots.open > 0) this.#clearing ??= this.#shortenLog();
     return reply;
   }
 
   /**
    * Truncates a log that is too long, because a snapshot that is read keeps all later writes there. Meanwhile no
    * snapshot starts: ending only the slowest does not help while others overlap. Open ones have some time to finish;
-   * then they are ended, the slowest first.
+   * then they are ended, the slowest first. What another program reads cannot be ended: then snapshots start again.
    */
   async #shortenLog(): Promise<void> {
     const end = performance.now() + SNAPSHOT_GRACE_MS;
@@ -342,11 +358,25 @@ export class SqliteStore implements Store {
       // There is no log any more once the thread has ended.
       return this.#writer!.call("clearLog").catch(() => true);
     };
-    while (this.#reader.isOpen && !await isClear()) {
+    for (let attempts = 0; this.#reader.isOpen && !await isClear();) {
       if (performance.now() >= end && this.#snapshots.open > 0) this.#snapshots.endSlowest();
       else await sleep(LOG_PAUSE_MS);
+      // Without snapshots, reads of single rows are in the way, which the next attempts miss, or another program is.
+      if (this.#snapshots.open > 0 || ++attempts < LOG_ATTEMPTS) continue;
+      this.#nextShortening = performance.now() + OTHERS_PAUSE_MS;
+      break;
     }
     this.#clearing = undefined;
+  }
+}
+
+/** Reads. While another program has locked the file, as one without a log may be, tries again, and others go on. */
+function unlocked<T>(read: () => Awaitable<T>, end = performance.now() + FILE_LOCK_WAIT_MS): Awaitable<T> {
+  try {
+    return read();
+  } catch (error) {
+    if (!/database is locked/.test((error as Error).message) || performance.now() >= end) throw error;
+    return sleep(LOCK_PAUSE_MS).then(() => unlocked(read, end));
   }
 }
 

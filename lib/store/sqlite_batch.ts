@@ -7,7 +7,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
-import { leastVersion, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
+import { atOnce, leastVersion, stateReader, storeError, type TableState } from "./sqlite_file.ts";
 import type { Room } from "./sqlite_reserve.ts";
 import type { NewRow, StoreFault } from "../store.ts";
 
@@ -56,7 +56,7 @@ export class BatchRunner {
     // Any version is expected where none is given.
     const isExpected = "ifnull(max(version, ?) = ?, 1)";
     this.#sql = {
-      readState: prepare(READ_STATE),
+      readState: stateReader(database),
       writeState: prepare("UPDATE state SET revision = ?, total = ?, longest = ?"),
       dataVersion: prepare("PRAGMA data_version"),
       count: prepare("SELECT count(*) AS total FROM rows"),
@@ -79,6 +79,17 @@ export class BatchRunner {
     } finally {
       this.room?.settle();
     }
+  }
+
+  /** Notices another program's write while nothing is written, unless the file is locked: then another time. */
+  notice(): void {
+    atOnce(this.database, () => {
+      if (this.#dataVersion !== this.#seen) this.run([]);
+    });
+  }
+
+  get #dataVersion(): number {
+    return this.#sql.dataVersion.get()!.data_version as number;
   }
 
   /** Tries a write again that met the full disk: by itself, and once there is more room. */
@@ -143,11 +154,11 @@ export class BatchRunner {
   #begin(): void {
     this.database.exec("BEGIN IMMEDIATE");
     const wasFull = this.room?.begin();
-    this.#state = this.#sql.readState.get() as unknown as TableState;
+    this.#state = this.#sql.readState();
     this.#floor = this.leastVersion;
     // After a full disk, SQLite may take the own failure for another's write.
     if (wasFull) this.#seen = undefined;
-    this.#current = this.#sql.dataVersion.get()!.data_version as number;
+    this.#current = this.#dataVersion;
     // Of a file that was just opened, only another number of rows shows others' writes.
     this.#isCorrecting = this.#seen === undefined
       ? this.#sql.count.get()!.total !== this.#state.total

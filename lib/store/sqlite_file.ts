@@ -54,7 +54,15 @@ export interface TableState {
 /** Whether a row's value is a JSON object: another program may have written something else. */
 export const IS_OBJECT = "CASE WHEN json_valid(json) THEN json_type(json) = 'object' END";
 
-export const READ_STATE = "SELECT revision, total, longest FROM state";
+/** Returns what reads the table's state. */
+export function stateReader(database: DatabaseSync): () => TableState {
+  const query = database.prepare("SELECT revision, total, longest FROM state");
+  return () => {
+    const state = query.get();
+    if (state === undefined) throw new StoreError("damaged", "The table's file: its table state has no row");
+    return state as unknown as TableState;
+  };
+}
 
 /** The least version of all rows: the revision at which another program's write was noticed last. */
 export function leastVersion(database: DatabaseSync): number {
@@ -272,20 +280,25 @@ function identityOf(file: string): string | undefined {
 
 /** Truncates the log. Returns false if it is being read, `undefined` if it failed: on a full disk, for example. */
 export function clearLog(database: DatabaseSync): boolean | undefined {
-  const state = atOnce(database, "PRAGMA wal_checkpoint(TRUNCATE)");
+  const state = atOnce(database, () => database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()!);
   return state && state.busy === 0;
 }
 
 /** Keeps no log from now on, unless the file is being read: one with a log cannot be opened where nothing is written. */
 export function leaveLog(database: DatabaseSync): void {
-  atOnce(database, "PRAGMA journal_mode = DELETE");
+  atOnce(database, () => database.exec("PRAGMA journal_mode = DELETE"));
 }
 
-/** Runs a statement without waiting for locks. Returns its row; `undefined` if it failed. */
-function atOnce(database: DatabaseSync, sql: string): Record<string, unknown> | undefined {
+/** Lets a connection fail at once where another program has locked the file: waiting would hold up the thread. */
+export function neverWait(database: DatabaseSync): void {
   database.exec("PRAGMA busy_timeout = 0");
+}
+
+/** Does something without waiting for locks. Returns its result; `undefined` if it failed. */
+export function atOnce<T>(database: DatabaseSync, work: () => T): T | undefined {
+  neverWait(database);
   try {
-    return database.prepare(sql).get();
+    return work();
   } catch {
     return undefined;
   } finally {

@@ -6,7 +6,7 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { MAX_SNAPSHOTS } from "../limits.ts";
-import { IS_OBJECT, openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
+import { IS_OBJECT, neverWait, openFile, stateReader, storeError, type TableState } from "./sqlite_file.ts";
 import { type Place, type Portion, type Snapshot, START, type StoreError, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 
@@ -34,10 +34,11 @@ class ReadTransaction {
 
   constructor(file: string) {
     this.database = openFile(file, true);
+    neverWait(this.database);
     const prepare = (sql: string) => this.database.prepare(sql);
     const after = "FROM rows WHERE position > ? ORDER BY position LIMIT";
     this.#query = {
-      state: prepare(READ_STATE),
+      state: stateReader(this.database),
       // The rows keep the order of the inner query and are joined in it: sorting them again would double the time.
       json: prepare(`
         SELECT group_concat(json_quote(name) || ':' || json) FILTER (WHERE ${IS_OBJECT}) AS members,
@@ -50,7 +51,7 @@ class ReadTransaction {
 
   begin(): void {
     this.database.exec("BEGIN");
-    this.state = this.#query.state.get() as unknown as TableState;
+    this.state = this.#query.state();
   }
 
   /** Nothing was written, and COMMIT would fail after a failed read. */

@@ -82,6 +82,7 @@ function writing(database: DatabaseSync, file: string) {
     /** Finds out how the file is, without its lock, which another program may hold for long. */
     look: () => {
       if (room.isLow) room.settle();
+      runner.notice();
       return reply([]);
     },
     /** Begins an insertion in a transaction of its own; nothing but its rows and its end follow. */

@@ -25,7 +25,7 @@ Deno.test("while the cluster is away requests fail at once, and the operator hea
 Deno.test("answers that are not those of etcd do not end the program", async () => {
   const etcd = new FakeEtcd();
   const header = { revision: "1" };
-  const answers = [null, { header }, { header, kvs: 1 }, { header, kvs: [{}] }, {
+  const answers = [null, { header }, { header, kvs: 1 }, { header, kvs: [null] }, {
     header,
     succeeded: false,
     responses: [],
@@ -72,6 +72,6 @@ Deno.test("servers that start together agree on what makes versions", async () =
 Deno.test("a base is a number", () => {
   assert.equal(numberOf(encode("17")), 17);
   for (const text of ["", "snail", "0", "017", "-1", "1.5", "9007199254740993"]) {
-    assert.throws(() => numberOf(encode(text)), { name: "EtcdError", fault: "unavailable" }, text);
+    assert.throws(() => numberOf(encode(text)), { name: "EtcdError", fault: "damaged" }, text);
   }
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { type Portion, type Snapshot, START } from "../../lib/store.ts";
+import { type Portion, type Snapshot, START, type StoreError } from "../../lib/store.ts";
+import { encode } from "../../lib/store/etcd_messages.ts";
 import { ServeProcess, signalTest } from "../serve_process.ts";
 import { until } from "../support.ts";
 import { readJson, rowsIn } from "./contract.ts";
@@ -133,6 +134,44 @@ Deno.test("a table whose rows are not all there is an error", async () => {
   await assert.rejects(async () => await snapshot.json(next!), {
     message: "The table's cluster did not return all rows",
   });
+});
+
+Deno.test("a row that another program wrote, and that is no JSON object, fails alone and is not listed", async () => {
+  await using faulty = await new Faulty().ready();
+  for (const wrong of ["{bad", "", "[1]", '"text"', "7", "null", '{"a":1}x']) {
+    for (const name of ["a", "c"]) await faulty.put(name);
+    await faulty.put("b", wrong);
+    const [a, b] = await Promise.allSettled([faulty.store.get("a"), faulty.store.get("b")]);
+    assert.equal(a.status === "fulfilled" && a.value!.content, '{"a":{}}');
+    const { fault, message } = (b as PromiseRejectedResult).reason as StoreError;
+    assert.equal(fault, "damaged");
+    assert.equal(message, 'Another program has written the row "b": it is not a JSON object');
+    assert.equal((await readJson(await faulty.store.snapshot())).text, '{"a":{},"c":{}}');
+  }
+});
+
+Deno.test("portions without any row leave the listing one JSON object", async () => {
+  const names = Array.from({ length: 1500 }, (_, i) => `n${String(i).padStart(4, "0")}`);
+  for (const [from, to] of [[0, 300], [200, 1400], [1000, 1500], [0, 1500]]) {
+    await using faulty = await new Faulty().ready();
+    await faulty.store.insert(names.map((name, i) => ({ name, json: from <= i && i < to ? "{" : "{}" })));
+    const { text } = await readJson(await faulty.store.snapshot());
+    assert.deepEqual(Object.keys(JSON.parse(text)), names.filter((_, i) => i < from || i >= to));
+  }
+});
+
+Deno.test("what another program wrote in place of the base of versions is said, and no stack is shown", async () => {
+  await using faulty = await new Faulty().ready();
+  await faulty.put("a");
+  const success = [{ request_put: { key: encode("meta"), value: encode("junk") } }];
+  faulty.etcd.answer("/v3/kv/txn", { success });
+  const damaged = {
+    name: "StoreError",
+    fault: "damaged",
+    message: "Another program has written the table's key meta in the cluster: it is not a number",
+  };
+  await assert.rejects(faulty.store.get("a"), damaged);
+  await assert.rejects(faulty.store.snapshot(), damaged);
 });
 
 Deno.test("a table without data gets what makes versions again", async () => {

@@ -113,7 +113,6 @@ Deno.test("a single failing write is tried once", () => {
 
 Deno.test("a broken table is unavailable", () => {
   using opened = open();
-  opened.database.exec("DELETE FROM state");
   opened.database.exec("DROP TABLE rows");
   const [result] = opened.runner.run([put("a")]);
   assert(isFailure(result));

@@ -2,16 +2,10 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteStore } from "../../lib/store/sqlite.ts";
 import { BatchRunner, isFailure } from "../../lib/store/sqlite_batch.ts";
-import { leastVersion, openFile, prepareFile, READ_STATE } from "../../lib/store/sqlite_file.ts";
+import { leastVersion, openFile, prepareFile, stateReader } from "../../lib/store/sqlite_file.ts";
 import { TempFolder } from "../support.ts";
 import { readJson } from "./contract.ts";
-
-/** Writes to a file as another program does. */
-function meddle(file: string, sql: string): void {
-  const other = new DatabaseSync(file);
-  other.exec(sql);
-  other.close();
-}
+import { meddle } from "./sqlite_others.ts";
 
 async function listed(store: SqliteStore): Promise<{ text: string; total: number; revision: number }> {
   const snapshot = await store.snapshot();
@@ -45,22 +39,22 @@ Deno.test("another program's write is noticed in the next transaction: every tag
   const after = await listed(store);
   assert.deepEqual([after.text, after.total], ['{"a":{"n":2},"b":{},"c":{}}', 3]);
   assert(after.revision > before.revision);
-  assert.equal(store.get("a")!.version, after.revision);
-  assert.equal(store.get("c")!.version, after.revision);
+  assert.equal((await store.get("a"))!.version, after.revision);
+  assert.equal((await store.get("c"))!.version, after.revision);
   const again = (await store.put({ name: "a", json: "{}" }, after.revision))!;
   assert(again.row.version > after.revision);
-  assert.equal(store.get("a")!.version, again.row.version);
+  assert.equal((await store.get("a"))!.version, again.row.version);
   assert.equal(await store.remove("b", after.revision), true);
   await store.put({ name: "d", json: "{}" });
   assert.equal(lines.length, 1);
   await store.close();
 
   const later = await SqliteStore.open(file, report);
-  assert.equal(later.get("c")!.version, after.revision);
+  assert.equal((await later.get("c"))!.version, after.revision);
   assert.equal((await listed(later)).total, 3);
   await later.close();
   const read = await SqliteStore.open(file, report, true);
-  assert.equal(read.get("c")!.version, after.revision);
+  assert.equal((await read.get("c"))!.version, after.revision);
   await read.close();
   assert.equal(lines.length, 1);
 });
@@ -78,7 +72,43 @@ Deno.test("rows that another program wrote while nothing served them are counted
   assert.match(lines.join("\n"), WRITTEN);
   const { total, revision } = await listed(store);
   assert.deepEqual([total, revision], [2, row.version + 1001]);
-  assert.equal(store.get("a")!.version, revision);
+  assert.equal((await store.get("a"))!.version, revision);
+  await store.close();
+});
+
+Deno.test("another program's write is noticed while nothing is written, but a lock is not waited for", () => {
+  using folder = new TempFolder();
+  const file = folder.file();
+  prepareFile(file);
+  using database = openFile(file);
+  const runner = new BatchRunner(database);
+  runner.run([{ kind: "put", name: "a", json: "{}" }]);
+  runner.notice();
+  assert.equal(runner.leastVersion, 0);
+  meddle(file, "UPDATE rows SET json = '[]'");
+  const other = new DatabaseSync(file);
+  other.exec("BEGIN IMMEDIATE");
+  runner.notice();
+  assert.equal(runner.leastVersion, 0);
+  other.exec("COMMIT");
+  other.close();
+  runner.notice();
+  assert(runner.leastVersion > 0);
+});
+
+Deno.test("a table whose state another program has removed is damaged", async () => {
+  using folder = new TempFolder();
+  const file = folder.file();
+  const lines: string[] = [];
+  const store = await SqliteStore.open(file, (line) => lines.push(line));
+  await store.put({ name: "a", json: "{}" });
+  meddle(file, "DELETE FROM state");
+  const damaged = { name: "StoreError", fault: "damaged" };
+  await assert.rejects(async () => await store.put({ name: "a", json: "{}" }), damaged);
+  assert.throws(() => store.snapshot(), damaged);
+  assert.equal((await store.get("a"))!.content, '{"a":{}}');
+  assert.equal(lines.length, 1);
+  assert.match(lines[0], /table\.db is damaged \(its table state has no row\)/);
   await store.close();
 });
 
@@ -96,9 +126,9 @@ Deno.test("a row that is no JSON object fails alone, and is left out of listings
       message: 'Another program has written the row "a": it is not a JSON object',
     });
     assert.equal((await listed(store)).text, '{"b":{},"c":{}}');
-    assert.equal(store.get("b")!.content, '{"b":{}}');
+    assert.equal((await store.get("b"))!.content, '{"b":{}}');
     assert.equal((await store.put({ name: "a", json: '{"n":1}' }))!.created, false);
-    assert.equal(store.get("a")!.content, '{"a":{"n":1}}');
+    assert.equal((await store.get("a"))!.content, '{"a":{"n":1}}');
     assert.equal(lines.length, 1);
     await store.close();
   }
@@ -136,7 +166,7 @@ Deno.test("what a failed transaction would have corrected is corrected in the ne
   assert(!isFailure(put('{"n":2}')));
   const least = leastVersion(database);
   assert.equal(runner.leastVersion, least);
-  const { total, revision } = database.prepare(READ_STATE).get()!;
+  const { total, revision } = stateReader(database)();
   assert.deepEqual([total, revision], [2, least + 1]);
   // This program's own writes, failures and truncations of the log are not another's.
   database.exec("PRAGMA wal_checkpoint(TRUNCATE)");

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { setImmediate } from "node:timers/promises";
 import { SqliteStore } from "../../lib/store/sqlite.ts";
 import { runProgram, ServeProcess, signalTest } from "../serve_process.ts";
 import { TempFolder } from "../support.ts";
-import { listing } from "./contract.ts";
+import { listing, readJson } from "./contract.ts";
+import { meddle } from "./sqlite_others.ts";
 
 const ignore = () => {};
 
@@ -63,7 +65,7 @@ Deno.test("a file that is only read is not changed, and nothing is left beside i
   Deno.removeSync(`${file}-lock`);
   const before = Deno.readFileSync(file);
   const store = await SqliteStore.open(file, ignore, true);
-  assert.equal(store.get("a")!.content, '{"a":{"b":1}}');
+  assert.equal((await store.get("a"))!.content, '{"a":{"b":1}}');
   assert.equal(await listing(store), '{"a":{"b":1}}');
   await assert.rejects(store.put({ name: "b", json: "{}" }), { name: "StoreError", message: /may only be read/ });
   await store.close();
@@ -82,6 +84,47 @@ Deno.test("a file is read beside the server that writes it", async () => {
   await writer.close();
   assert.equal(await listing(reader), '{"a":{"b":1},"late":{}}');
   await reader.close();
+});
+
+Deno.test("a file that another program has locked is read once it is free, and no client waits for it", async () => {
+  using folder = new TempFolder();
+  const file = folder.file();
+  await makeFile(file);
+  const store = await SqliteStore.open(file, ignore, true);
+  const other = new DatabaseSync(file);
+  const large = JSON.stringify({ b: "x".repeat(300_000) });
+  for (const json of ['{"b":2}', large]) {
+    other.exec("BEGIN EXCLUSIVE");
+    other.prepare("UPDATE rows SET json = ?").run(json);
+    other.exec(`UPDATE state SET longest = ${json.length}`);
+    const reads = [store.get("a"), store.snapshot()] as const;
+    assert(reads.every((read) => read instanceof Promise));
+    other.exec("COMMIT");
+    const [row, snapshot] = await Promise.all(reads);
+    assert.equal(row!.content, `{"a":${json}}`);
+    assert.equal((await readJson(snapshot)).text, `{"a":${json}}`);
+    snapshot.close();
+    // The store's reads of one turn have a transaction.
+    await setImmediate();
+  }
+  other.close();
+  await store.close();
+});
+
+Deno.test("a row's tag is the same from a server that only reads, also after another program's write", async () => {
+  using folder = new TempFolder();
+  const file = folder.file();
+  await makeFile(file);
+  const writer = await SqliteStore.open(file);
+  const reader = await SqliteStore.open(file, ignore, true);
+  const before = (await reader.get("a"))!;
+  meddle(file, `UPDATE rows SET json = '{"b":2}'`);
+  await writer.put({ name: "late", json: "{}" });
+  const after = (await reader.get("a"))!;
+  assert.deepEqual(after, await writer.get("a"));
+  assert(after.version > before.version);
+  await reader.close();
+  await writer.close();
 });
 
 linkTest("a log that cannot be read is named, and no fewer rows are served", async () => {

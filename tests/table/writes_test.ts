@@ -36,6 +36,13 @@ Deno.test("PATCH merges, as a patch or as JSON", async () => {
   }
 });
 
+Deno.test("PATCH keeps the members of a row before which another program wrote blanks", async () => {
+  const table = new TestTable();
+  await table.store.put({ name: "Pingping", json: ` \n\t${SNAIL} ` });
+  const { content } = await table.send("PATCH /Pingping", '{"age":2}');
+  assert.equal(content, '{"Pingping":{"type":"snail","age":2,"leg":"0"}}');
+});
+
 Deno.test("PATCH cannot remove a field that a row must have", async () => {
   const answer = await (await TestTable.withPingping()).send("PATCH /Pingping", '{"Pingping":{"leg":null}}');
   assert.equal(answer.status, 422);
