@@ -148,6 +148,12 @@ export abstract class AcceptedConnection {
   /** Reports the connection. Returns whether it begins with {@linkcode handshake}. */
   protected begin(): boolean {
     this.context.observer.opened?.(this.connection, addressText(socketAddress(this.conn.remoteAddr)));
+    try {
+      // Else the end of a response in pieces waits for the client's system, which acknowledges after 40 ms.
+      this.conn.setNoDelay?.();
+    } catch {
+      // The client has left.
+    }
     return "handshake" in this.conn;
   }
 
