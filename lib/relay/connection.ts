@@ -129,8 +129,8 @@ export class RelayConnection extends AcceptedConnection {
     for (let isEnd = false; !isEnd && this.#refusal === undefined;) {
       if (this.options.room !== undefined) await this.options.room();
       const count = await this.reader.read();
-      // A timeout may have refused the request during the read.
-      if (this.#refusal !== undefined || this.closed) return;
+      // A timeout may have refused the request during the read, or ended the connection.
+      if (this.#refusal !== undefined || this.isFinishing || this.closed) return;
       isEnd = count === null;
       const octets = isEnd ? NO_BYTES : this.reader.bytes.subarray(0, count!);
       if (octets[0] === TLS_START && this.#pairing.received("request") === 0 && !("handshake" in this.conn)) {
@@ -207,6 +207,7 @@ export class RelayConnection extends AcceptedConnection {
         this.#receive("response", octets, isEnd);
         reader.done(octets.length);
         this.#isWriting = true;
+        this.#wait();
         await writeAll(this.conn, octets);
         this.#isWriting = false;
         this.#observer.passed?.(this.connection, "response", octets.length);
@@ -221,6 +222,7 @@ export class RelayConnection extends AcceptedConnection {
       if (this.#answering !== undefined) return;
       // Earlier answers, which must precede the relay's own, did not come.
       if (this.#refusal !== undefined) return this.close();
+      this.wait("the client to read", Infinity);
       await this.conn.closeWrite();
       this.#wait();
     } catch (error) {
@@ -267,7 +269,7 @@ export class RelayConnection extends AcceptedConnection {
   }
 
   #wait(): void {
-    if (this.#answering !== undefined || this.closed) return;
+    if (this.#answering !== undefined || this.isFinishing || this.closed) return;
     const { clock, limits } = this.context;
     const { unanswered } = this.#pairing;
     const stop = this.#pairing.stop("request")?.why;
@@ -276,6 +278,9 @@ export class RelayConnection extends AcceptedConnection {
       !this.#gate.isBroken && request?.state === "incomplete" && request.head === undefined;
     if (isHead) {
       if (this.waitsFor !== "a head") this.wait("a head", clock + limits.headTimeoutMs);
+    } else if (this.#isWriting) {
+      // Meanwhile the server is not read from, so it cannot be late.
+      this.wait("the client to read", Infinity);
     } else if (this.#ended.response) {
       const isComing = request?.state === "incomplete" && !this.#isLost;
       this.wait("the client to close", clock + (isComing ? limits.idleTimeoutMs : limits.lingerMs));

@@ -194,9 +194,14 @@ export abstract class AcceptedConnection {
 
   /** Ends a wait whose deadline has passed. */
   protected timeOut(wait: Wait): void {
+    const idle = this.context.stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle;
     if (wait === "the handshake") this.cutOff(CLOSE_REASONS.handshake);
     else if (wait === "the client to read") this.cutOff(CLOSE_REASONS.unread);
-    else this.cutOff(this.context.stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle);
+    else if (wait === "a request") {
+      this.closeReason ??= idle;
+      // Over TLS, the last response may still be on its way.
+      this.finish().catch(() => {}).then(() => this.close());
+    } else this.cutOff(idle);
   }
 
   /** Ends the connection soon if it is idle; otherwise it ends with its response. */
@@ -284,6 +289,11 @@ export abstract class AcceptedConnection {
       observer.sent?.(this.connection, count);
     }
     this.#dropUnsent(false);
+  }
+
+  /** Whether this side ends, or has ended. */
+  protected get isFinishing(): boolean {
+    return this.#finished !== undefined;
   }
 
   /**
