@@ -157,10 +157,9 @@ export abstract class AcceptedConnection {
     return "handshake" in this.conn;
   }
 
-  /** Closes the connection, and reports that. */
+  /** Closes the connection: nothing is left to do for it. */
   protected end(): void {
     this.close();
-    this.context.observer.closed?.(this.connection, this.endReason, this.requests);
     this.context.ended(this);
   }
 
@@ -324,7 +323,7 @@ export abstract class AcceptedConnection {
     }
   }
 
-  /** Closes the socket, and releases all resources. Further calls have no effect. */
+  /** Closes the socket, releases all resources, and reports that. Further calls have no effect. */
   protected close(): void {
     if (this.closed) return;
     this.closed = true;
@@ -336,6 +335,7 @@ export abstract class AcceptedConnection {
     } finally {
       closeAll({ close: () => this.conn.close(this.endReason) });
     }
+    this.context.observer.closed?.(this.connection, this.endReason, this.requests);
   }
 
   /** Drops what is encoded. A pending write uses the encoder's memory until it fails: such an encoder is not reused. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SERVER_LIMITS } from "../../lib/limits.ts";
 import { until } from "../support.ts";
 import { Relayed } from "./relayed.ts";
 
@@ -421,4 +422,19 @@ Deno.test("peers that left free everything", async () => {
     if (i % 2 === 1) client.close();
   }
   await until(() => relay.server.connections === 0);
+});
+
+Deno.test("a shutdown that ends requests has told of that when it is over", async () => {
+  await using relay = new Relayed();
+  const size = 64 * 1024 * 1024;
+  const { client, upstream } = await relay.sent(`PUT / HTTP/1.1\r\n${HOST}Content-Length: ${size}\r\n\r\n`);
+  await upstream.until("\r\n\r\n");
+  // More than the server takes that does not read.
+  client.send(new Uint8Array(size)).catch(() => {});
+  const stopped = relay.server.shutdown();
+  // Accepting ends first.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  relay.advance(SERVER_LIMITS.shutdownMs);
+  await stopped;
+  assert.deepEqual(relay.closed, ["by the relay (shutting down)"]);
 });
