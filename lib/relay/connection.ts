@@ -191,7 +191,9 @@ export class RelayConnection extends AcceptedConnection {
       return server;
     } catch (error) {
       if (this.closed || this.#refusal !== undefined) return;
-      this.#refuse(new HttpError(502, (error as Error).message, { rule: "RFC 9110 §15.6.3" }));
+      const { name, message } = error as Error;
+      const [status, section] = name === "TimeoutError" ? [504, 5] : [502, 3];
+      this.#refuse(new HttpError(status, message, { rule: `RFC 9110 §15.6.${section}` }));
     }
   }
 

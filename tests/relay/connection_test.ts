@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { TimeoutError } from "../../lib/client.ts";
 import { SERVER_LIMITS } from "../../lib/limits.ts";
 import { until } from "../support.ts";
 import { Relayed } from "./relayed.ts";
@@ -231,6 +232,14 @@ Deno.test("a server that cannot be reached is a 502 with the reason, without con
   await second.send(`HEAD / HTTP/1.1\r\n${HOST}\r\n`);
   assert.match(await second.receiveAll(), /^HTTP\/1.1 502 [^]*\r\n\r\n$/);
   assert.equal(relay.notes.length, 2);
+});
+
+Deno.test("a server that cannot be reached in time is a 504", async () => {
+  await using relay = new Relayed({ dial: () => Promise.reject(new TimeoutError("No response came")) });
+  const client = await relay.client();
+  const { head, content } = await client.exchange(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+  assert.equal(head.status, 504);
+  assert.match(JSON.parse(content).rule, /15\.6\.5$/);
 });
 
 Deno.test("without --timeout an answer is waited for, with it there is a 504", async () => {
