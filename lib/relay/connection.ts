@@ -67,7 +67,10 @@ export class RelayConnection extends AcceptedConnection {
   #answering: Promise<void> | undefined;
   /** Whether octets of the server are being written to the client. */
   #isWriting = false;
+  /** Whether nothing more reaches the server. */
   #isLost = false;
+  /** When the connection is closed at the latest, once nothing more can come of it. */
+  #lingerEnd: number | undefined;
   readonly #ended = { request: false, response: false };
   /** How many octets of the budget the gate's held octets use. */
   #held = 0;
@@ -175,6 +178,7 @@ export class RelayConnection extends AcceptedConnection {
       } catch (error) {
         // What the server has sent before it closed is still passed on.
         if (!this.closed && !isDisconnect(error)) throw error;
+        this.#isLost = true;
       }
     }
     if (this.#gate.refusal !== undefined) this.#refuse(this.#gate.refusal);
@@ -224,8 +228,10 @@ export class RelayConnection extends AcceptedConnection {
       if (this.#answering !== undefined) return;
       // Earlier answers, which must precede the relay's own, did not come.
       if (this.#refusal !== undefined) return this.close();
-      this.wait("the client to read", Infinity);
+      this.#isWriting = true;
+      this.#wait();
       await this.conn.closeWrite();
+      this.#isWriting = false;
       this.#wait();
     } catch (error) {
       this.fail(error);
@@ -285,7 +291,9 @@ export class RelayConnection extends AcceptedConnection {
       this.wait("the client to read", Infinity);
     } else if (this.#ended.response) {
       const isComing = request?.state === "incomplete" && !this.#isLost;
-      this.wait("the client to close", clock + (isComing ? limits.idleTimeoutMs : limits.lingerMs));
+      if (!isComing) this.#lingerEnd ??= clock + (this.#isLost ? limits.lingerMs : limits.maxLingerMs);
+      const end = isComing ? clock + limits.idleTimeoutMs : Math.min(clock + limits.lingerMs, this.#lingerEnd!);
+      this.wait("the client to close", end);
     } else if (stop === "left HTTP" || [request, response].some((message) => message?.state === "broken")) {
       this.wait("the service", clock + limits.idleTimeoutMs);
     } else if (response !== undefined || unanswered.length > 0) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SERVER_LIMITS } from "../../lib/limits.ts";
 import { RelayConnection } from "../../lib/relay/connection.ts";
 import { HostRule } from "../../lib/relay/gate.ts";
 import { HeldConn } from "../server/conns.ts";
@@ -63,4 +64,21 @@ Deno.test("an idle connection ends once its client's socket has taken the end", 
   taken.resolve();
   await ended;
   assert(client.isClosed);
+});
+
+Deno.test("a client that goes on sending to a server that is gone is listened to for a while, not for ever", async () => {
+  const { lingerMs } = SERVER_LIMITS;
+  const { client, server, taken, ended, at } = await held(
+    "PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n",
+  );
+  taken.resolve();
+  Object.assign(server, { write: () => Promise.reject(new Deno.errors.BrokenPipe()) });
+  server.end();
+  await client.bring("a");
+  await at(lingerMs - 1);
+  assert(!client.isClosed);
+  await client.bring("b");
+  await at(lingerMs);
+  assert(client.isClosed);
+  await ended;
 });
