@@ -63,6 +63,8 @@ export async function writeLine(sink: Sink, line: string): Promise<void> {
 export interface Socket extends Pick<Deno.Conn, "localAddr" | "remoteAddr" | "read" | "write" | "closeWrite"> {
   /** Closes it; what listens to it is told why, if that is said. */
   close(reason?: string): void;
+  /** Sends each write at once, though an earlier one is not acknowledged yet. */
+  setNoDelay?(): void;
   /** Performs the handshake of TLS. Only a connection with TLS has it. */
   handshake?(): Promise<unknown>;
 }

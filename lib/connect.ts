@@ -23,7 +23,11 @@ import type { FieldLine } from "./http_message.ts";
 import { LARGEST_BODY_BYTES, MAX_RAW_OCTETS } from "./limits.ts";
 import { FILTER_OPERATORS, RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor } from "./terminal.ts";
+import { within } from "./turns.ts";
 import type { Recorder } from "./traffic/capture/recorder.ts";
+
+/** How long the last output may take after a signal. */
+const LAST_OUTPUT_MS = 250;
 
 /** Runs `connect`: a single command, or commands until the input ends. What only some runs need is loaded by them. */
 export async function connect(options: ConnectOptions, files: FileNeeds): Promise<number> {
@@ -77,7 +81,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   });
   /** The sessions that Ctrl-C may have to cancel: this one, and one that follows a Location elsewhere. */
   const sessions = [session];
-  const interrupted = () => sessions.forEach((each) => each.cancel());
+  const interrupted = () => sessions.map((each) => each.cancel()).includes(true);
   const prompt = streams && await openPrompt(streams, options.historyFile, screen, interrupted);
   using history = prompt?.history;
   screen.input = prompt?.input;
@@ -99,21 +103,32 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     input.close();
     await recorder?.close();
   };
+  const over = Promise.withResolvers<void>();
+  let signalled: number | undefined;
   // In raw mode Ctrl-C is a key, and no signal.
   for (const signal of END_SIGNALS) {
-    Deno.addSignalListener(signal, () => void close().finally(() => Deno.exit(exitCodeAfter(signal))));
+    Deno.addSignalListener(signal, () => {
+      const code = signalled ??= exitCodeAfter(signal);
+      // What came of a request is still shown, unless nobody reads that. The wait for a line would not end.
+      const ended = interrupted() ? over.promise : undefined;
+      void close().then(() => within(ended ?? life.flush(), LAST_OUTPUT_MS)).finally(() => Deno.exit(code));
+    });
   }
   try {
     if (alone === undefined) await session.connect();
     if (interactive) await screen.note("(help lists commands, q quits)");
     const code = alone === undefined ? await repl.runAll() : await repl.run(alone) ?? 0;
     await screen.flush();
-    return code;
+    return signalled ?? code;
+  } catch (error) {
+    if (signalled === undefined) throw error;
+    return signalled;
   } finally {
     // Writes what was shown before an error.
     await screen.flush().catch(() => {});
     await close();
     await life.flush().catch(() => {});
+    over.resolve();
   }
 }
 

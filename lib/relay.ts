@@ -56,7 +56,6 @@ export async function relay(options: RelayOptions): Promise<number> {
       explanationText(explanation, {
         width: columns?.() ?? FALLBACK_COLUMNS,
         sentenceWidth: columns?.(),
-        all: false,
         painter: painterFor(isColored("auto")),
         masked: !showCredentials,
       }),

@@ -17,7 +17,6 @@ import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS } from "./limits.ts";
 import { anyoneMay, columnsOf, Listening, readIdentity, TAPPED_READ_BYTES } from "./listening.ts";
 import { Access } from "./server/access.ts";
 import { endedListings, joined, type Observer } from "./server/context.ts";
-import { CLOSE_REASONS } from "./server/errors.ts";
 import { ExchangeLog } from "./server/exchange_log.ts";
 import { requestLog } from "./server/request_log.ts";
 import type { Store } from "./store.ts";
@@ -86,10 +85,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     what: ` with rows of ${schema} in ${placeOf(options)}`,
     lines: () => linesForOthers(addr, options.tls !== undefined),
     renew: () => renewed(options, use),
-    stopped: async () => {
-      await store.close();
-      log?.close(CLOSE_REASONS.stopping);
-    },
+    stopped: async () => await store.close(),
     log,
   });
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { quoteForShell } from "../lib/cli/program.ts";
-import { ROOT, runProgram, ServeProcess } from "./serve_process.ts";
+import { ROOT, runProgram, ServeProcess, signalTest, wiretable } from "./serve_process.ts";
 import { OK, ScriptedServer } from "./client/scripted_server.ts";
 import { TempFolder } from "./support.ts";
 
@@ -224,3 +224,22 @@ Deno.test("an installed command names itself in what to type for another server"
   assert.equal(code, 1);
   assert.match(stderr, /: wiretable connect http:\/\/a:2 get (["'])\/b\?c\1\n$/);
 });
+
+for (const [signal, code] of [["SIGINT", 130], ["SIGHUP", 129], ["SIGTERM", 143]] as const) {
+  signalTest(`${signal} in a response: what came of it, and how the connection ended, are shown`, async () => {
+    await using server = new ScriptedServer(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart", "silence"]);
+    const child = wiretable(["connect", `127.0.0.1:${server.port}`, "-v", "--explain", "get", "/"]);
+    const [output, errors] = [child.stdout, child.stderr].map((stream) => stream.pipeThrough(new TextDecoderStream()));
+    const told = Array.fromAsync(errors);
+    let shown = "";
+    for await (const text of output) {
+      shown += text;
+      if (shown.endsWith("part")) child.kill(signal);
+    }
+    assert.match(shown, /part\n[^]*=> needs 5 more octets of content\n/);
+    const lines = (await told).join("").split("\n");
+    assert(lines.includes("connection 1 closed by the client"));
+    assert(lines.some((line) => line.startsWith("Cancelled; the connection is closed, ")));
+    assert.equal((await child.status).code, code);
+  });
+}

@@ -101,6 +101,11 @@ export class Display {
     return this.#shows("Hh");
   }
 
+  /** Whether nothing is shown of a response without content. */
+  get showsContentOnly(): boolean {
+    return this.#shows("b") && !this.#shows("h");
+  }
+
   #shows(parts: string): boolean {
     const { screen } = this.options;
     const print = this.print ?? (screen.terminal ? "hb" : HEAD_METHODS.includes(this.#method) ? "h" : "b");

@@ -314,6 +314,7 @@ export class Repl {
     const session = isOwn ? this.options.session : this.options.sessionWith(endpoint);
     const isListing = seenNames !== undefined && /^\/(?:\?|$)/.test(request.target);
     let status = 0;
+    let reason = "";
     let locations: string[] = [];
     let fields: string | undefined;
     const kept = new ByteBuffer(0);
@@ -322,7 +323,7 @@ export class Repl {
     try {
       for await (const event of session.exchange(request)) {
         if (event.kind === "response") {
-          status = event.status;
+          ({ status, reason } = event);
           fields = event.fields.get("row-fields");
           locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
           most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : status === 422 ? MAX_PROBLEM_OCTETS : 0;
@@ -342,6 +343,10 @@ export class Repl {
     if (status === 200) seenNames?.addListing(content);
     const learned = fields !== undefined ? percentDecoded(fields) : status === 422 ? fieldsIn(content) : undefined;
     if (isOwn && learned !== undefined) await this.#learn(learned);
+    // An exit code must not be all that tells of it.
+    if (exitCodeOf(status) > 0 && kept.length === 0 && this.#display.showsContentOnly) {
+      await this.options.screen.note(escapeText(`${this.#place}${status} ${reason}`.trimEnd()));
+    }
     return status;
   }
 
@@ -360,10 +365,9 @@ export class Repl {
 
   async #noteError(error: unknown): Promise<number> {
     const { screen } = this.options;
-    const place = this.#line === undefined ? "" : `line ${this.#line}: `;
     if (error instanceof WrongInput) {
       const command = error.command === undefined ? "" : `: ${error.command}`;
-      await screen.note(`${place}Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
+      await screen.note(`${this.#place}Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
       return EXIT_FAILURE;
     }
     if (!(error instanceof ClientError)) throw error;
@@ -372,8 +376,13 @@ export class Repl {
     if (error.octets !== undefined) await this.#display.showInvalid(octetString(error.octets));
     // A single command without a connection did not begin.
     if (error.isUnconnected && this.#line === undefined && !this.options.interactive) throw error;
-    await screen.note(`${place}${escapeText(error.message)}`);
+    await screen.note(`${this.#place}${escapeText(error.message)}`);
     return error.exitCode;
+  }
+
+  /** What stands before a line about the command of a script. */
+  get #place(): string {
+    return this.#line === undefined ? "" : `line ${this.#line}: `;
   }
 }
 

@@ -67,7 +67,10 @@ export class RelayConnection extends AcceptedConnection {
   #answering: Promise<void> | undefined;
   /** Whether octets of the server are being written to the client. */
   #isWriting = false;
+  /** Whether nothing more reaches the server. */
   #isLost = false;
+  /** When the connection is closed at the latest, once nothing more can come of it. */
+  #lingerEnd: number | undefined;
   readonly #ended = { request: false, response: false };
   /** How many octets of the budget the gate's held octets use. */
   #held = 0;
@@ -129,8 +132,8 @@ export class RelayConnection extends AcceptedConnection {
     for (let isEnd = false; !isEnd && this.#refusal === undefined;) {
       if (this.options.room !== undefined) await this.options.room();
       const count = await this.reader.read();
-      // A timeout may have refused the request during the read.
-      if (this.#refusal !== undefined || this.closed) return;
+      // A timeout may have refused the request during the read, or ended the connection.
+      if (this.#refusal !== undefined || this.isFinishing || this.closed) return;
       isEnd = count === null;
       const octets = isEnd ? NO_BYTES : this.reader.bytes.subarray(0, count!);
       if (octets[0] === TLS_START && this.#pairing.received("request") === 0 && !("handshake" in this.conn)) {
@@ -175,6 +178,7 @@ export class RelayConnection extends AcceptedConnection {
       } catch (error) {
         // What the server has sent before it closed is still passed on.
         if (!this.closed && !isDisconnect(error)) throw error;
+        this.#isLost = true;
       }
     }
     if (this.#gate.refusal !== undefined) this.#refuse(this.#gate.refusal);
@@ -191,7 +195,9 @@ export class RelayConnection extends AcceptedConnection {
       return server;
     } catch (error) {
       if (this.closed || this.#refusal !== undefined) return;
-      this.#refuse(new HttpError(502, (error as Error).message, { rule: "RFC 9110 §15.6.3" }));
+      const { name, message } = error as Error;
+      const [status, section] = name === "TimeoutError" ? [504, 5] : [502, 3];
+      this.#refuse(new HttpError(status, message, { rule: `RFC 9110 §15.6.${section}` }));
     }
   }
 
@@ -207,6 +213,7 @@ export class RelayConnection extends AcceptedConnection {
         this.#receive("response", octets, isEnd);
         reader.done(octets.length);
         this.#isWriting = true;
+        this.#wait();
         await writeAll(this.conn, octets);
         this.#isWriting = false;
         this.#observer.passed?.(this.connection, "response", octets.length);
@@ -221,7 +228,10 @@ export class RelayConnection extends AcceptedConnection {
       if (this.#answering !== undefined) return;
       // Earlier answers, which must precede the relay's own, did not come.
       if (this.#refusal !== undefined) return this.close();
+      this.#isWriting = true;
+      this.#wait();
       await this.conn.closeWrite();
+      this.#isWriting = false;
       this.#wait();
     } catch (error) {
       this.fail(error);
@@ -267,7 +277,7 @@ export class RelayConnection extends AcceptedConnection {
   }
 
   #wait(): void {
-    if (this.#answering !== undefined || this.closed) return;
+    if (this.#answering !== undefined || this.isFinishing || this.closed) return;
     const { clock, limits } = this.context;
     const { unanswered } = this.#pairing;
     const stop = this.#pairing.stop("request")?.why;
@@ -276,9 +286,14 @@ export class RelayConnection extends AcceptedConnection {
       !this.#gate.isBroken && request?.state === "incomplete" && request.head === undefined;
     if (isHead) {
       if (this.waitsFor !== "a head") this.wait("a head", clock + limits.headTimeoutMs);
+    } else if (this.#isWriting) {
+      // Meanwhile the server is not read from, so it cannot be late.
+      this.wait("the client to read", Infinity);
     } else if (this.#ended.response) {
       const isComing = request?.state === "incomplete" && !this.#isLost;
-      this.wait("the client to close", clock + (isComing ? limits.idleTimeoutMs : limits.lingerMs));
+      if (!isComing) this.#lingerEnd ??= clock + (this.#isLost ? limits.lingerMs : limits.maxLingerMs);
+      const end = isComing ? clock + limits.idleTimeoutMs : Math.min(clock + limits.lingerMs, this.#lingerEnd!);
+      this.wait("the client to close", end);
     } else if (stop === "left HTTP" || [request, response].some((message) => message?.state === "broken")) {
       this.wait("the service", clock + limits.idleTimeoutMs);
     } else if (response !== undefined || unanswered.length > 0) {

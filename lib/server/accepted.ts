@@ -148,13 +148,18 @@ export abstract class AcceptedConnection {
   /** Reports the connection. Returns whether it begins with {@linkcode handshake}. */
   protected begin(): boolean {
     this.context.observer.opened?.(this.connection, addressText(socketAddress(this.conn.remoteAddr)));
+    try {
+      // Else the end of a response in pieces waits for the client's system, which acknowledges after 40 ms.
+      this.conn.setNoDelay?.();
+    } catch {
+      // The client has left.
+    }
     return "handshake" in this.conn;
   }
 
-  /** Closes the connection, and reports that. */
+  /** Closes the connection: nothing is left to do for it. */
   protected end(): void {
     this.close();
-    this.context.observer.closed?.(this.connection, this.endReason, this.requests);
     this.context.ended(this);
   }
 
@@ -188,9 +193,14 @@ export abstract class AcceptedConnection {
 
   /** Ends a wait whose deadline has passed. */
   protected timeOut(wait: Wait): void {
+    const idle = this.context.stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle;
     if (wait === "the handshake") this.cutOff(CLOSE_REASONS.handshake);
     else if (wait === "the client to read") this.cutOff(CLOSE_REASONS.unread);
-    else this.cutOff(this.context.stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle);
+    else if (wait === "a request") {
+      this.closeReason ??= idle;
+      // Over TLS, the last response may still be on its way.
+      this.finish().catch(() => {}).then(() => this.close());
+    } else this.cutOff(idle);
   }
 
   /** Ends the connection soon if it is idle; otherwise it ends with its response. */
@@ -280,6 +290,11 @@ export abstract class AcceptedConnection {
     this.#dropUnsent(false);
   }
 
+  /** Whether this side ends, or has ended. */
+  protected get isFinishing(): boolean {
+    return this.#finished !== undefined;
+  }
+
   /**
    * Ends this side after everything written, and returns when that was. Over TLS the end may wait for the client, which
    * has as much time as is left to it. Then the client has a while to close its side. Further calls wait for the first.
@@ -308,7 +323,7 @@ export abstract class AcceptedConnection {
     }
   }
 
-  /** Closes the socket, and releases all resources. Further calls have no effect. */
+  /** Closes the socket, releases all resources, and reports that. Further calls have no effect. */
   protected close(): void {
     if (this.closed) return;
     this.closed = true;
@@ -320,6 +335,7 @@ export abstract class AcceptedConnection {
     } finally {
       closeAll({ close: () => this.conn.close(this.endReason) });
     }
+    this.context.observer.closed?.(this.connection, this.endReason, this.requests);
   }
 
   /** Drops what is encoded. A pending write uses the encoder's memory until it fails: such an encoder is not reused. */

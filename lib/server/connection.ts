@@ -76,7 +76,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   }
 
   protected override timeOut(wait: Wait): void {
-    const { stopping, limits: { headTimeoutMs, contentTimeoutMs } } = this.context;
+    const { headTimeoutMs, contentTimeoutMs } = this.context.limits;
     switch (wait) {
       // The read that is pending continues, but its result is ignored.
       case "a head":
@@ -86,10 +86,8 @@ export class ServerConnection extends AcceptedConnection implements Requester {
         this.#refusing = this.#refuse(tooSlow("content", contentTimeoutMs));
         return;
       case "a request":
-        this.#endWith(stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle);
-        // Over TLS, the last response may still be on its way.
-        this.finish().catch(() => {}).then(() => this.close());
-        return;
+        this.#ended = true;
+        break;
       case "the service":
         return this.cutOff(CLOSE_REASONS.byClient);
       case "the client to close":

@@ -48,11 +48,6 @@ export abstract class Exchanges<Open> {
   /** Starts without connections. Passwords in targets are replaced by their length unless `showCredentials`. */
   constructor(private readonly ended: (exchange: LoggedExchange) => void, private readonly showCredentials = false) {}
 
-  /** Ends the exchanges of all connections, whose requests the server may still work on. */
-  close(reason: string): void {
-    for (const id of this.#open.keys()) this.closed(id, reason);
-  }
-
   /** Returns what is known of an exchange. */
   protected abstract factsOf(exchange: Open): Omit<LoggedExchange, "peer" | "connection" | "reason">;
 
@@ -123,7 +118,7 @@ export class ExchangeLog extends Exchanges<OpenExchange> {
     response: (id, octets, status) => {
       if (status !== undefined && isInterim(status)) this.#note(id, {});
       const exchange = this.of(id).at(-1);
-      // The log may be closed before the connection is.
+      // The server may still work for a connection that is closed.
       if (exchange === undefined) return;
       exchange.unsent += octets.length;
       if (status !== undefined && !isInterim(status)) Object.assign(exchange, { status });

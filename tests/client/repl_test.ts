@@ -246,6 +246,19 @@ Deno.test("a response that has only a head is shown as a head, even when piped",
   assert.equal((await run(server.port, "", { words: ["head", "all"], print: "b" })).shown, "");
 });
 
+Deno.test("an error without content is told in a line where only content is shown", async () => {
+  await using server = startServer(({ target }) => ({ status: target === "/ok" ? 200 : 503 }));
+  const told = "503 Service Unavailable\n";
+  const input = "get /ok\nget /\npost / a=b\nhead /\n";
+  const piped = await run(server.port, input);
+  assert.equal(piped.told, `line 2: ${told}line 3: ${told}`);
+  assert.match(piped.shown, /^HTTP\/1\.1 503 Service Unavailable\r\n/);
+  assert.equal(piped.code, 5);
+  assert.equal((await run(server.port, "", { words: ["get", "/"] })).told, told);
+  assert.equal((await run(server.port, input, { print: "h" })).told, "");
+  assert.equal((await run(server.port, input, { print: "" })).told, "");
+});
+
 Deno.test("credentials are shown as their length, unless requested", async () => {
   const fields = [["Set-Cookie", "id=s3cret; Path=/"], ["X-A", "b"]] as [string, string][];
   await using server = startServer(() => ({ status: 200, fields }));

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { TimeoutError } from "../../lib/client.ts";
+import { SERVER_LIMITS } from "../../lib/limits.ts";
 import { until } from "../support.ts";
 import { Relayed } from "./relayed.ts";
 
@@ -232,6 +234,14 @@ Deno.test("a server that cannot be reached is a 502 with the reason, without con
   assert.equal(relay.notes.length, 2);
 });
 
+Deno.test("a server that cannot be reached in time is a 504", async () => {
+  await using relay = new Relayed({ dial: () => Promise.reject(new TimeoutError("No response came")) });
+  const client = await relay.client();
+  const { head, content } = await client.exchange(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+  assert.equal(head.status, 504);
+  assert.match(JSON.parse(content).rule, /15\.6\.5$/);
+});
+
 Deno.test("without --timeout an answer is waited for, with it there is a 504", async () => {
   await using patient = new Relayed();
   const { client, upstream } = await patient.sent(`GET / HTTP/1.1\r\n${HOST}\r\n`);
@@ -421,4 +431,19 @@ Deno.test("peers that left free everything", async () => {
     if (i % 2 === 1) client.close();
   }
   await until(() => relay.server.connections === 0);
+});
+
+Deno.test("a shutdown that ends requests has told of that when it is over", async () => {
+  await using relay = new Relayed();
+  const size = 64 * 1024 * 1024;
+  const { client, upstream } = await relay.sent(`PUT / HTTP/1.1\r\n${HOST}Content-Length: ${size}\r\n\r\n`);
+  await upstream.until("\r\n\r\n");
+  // More than the server takes that does not read.
+  client.send(new Uint8Array(size)).catch(() => {});
+  const stopped = relay.server.shutdown();
+  // Accepting ends first.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  relay.advance(SERVER_LIMITS.shutdownMs);
+  await stopped;
+  assert.deepEqual(relay.closed, ["by the relay (shutting down)"]);
 });

@@ -6,6 +6,7 @@ import { Reader } from "../../lib/server/accepted.ts";
 import { ServerConnection } from "../../lib/server/connection.ts";
 import { connectionContext, serviceOf } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
+import { converse, FakeConn, get } from "./conns.ts";
 
 const { minReadBytes, maxReadBytes } = SERVER_LIMITS;
 
@@ -197,4 +198,18 @@ Deno.test("the end of a connection has the time that its responses have left, an
   assert.deepEqual(ends, [sendTimeoutMs, sendTimeoutMs - 3000 + 1000]);
   assert.deepEqual([first, second], [context.clock, context.clock]);
   assert.deepEqual([sender.waitsFor, sender.deadline], ["the client to close", context.clock + lingerMs]);
+});
+
+Deno.test("a socket is told to send each write at once, and one whose client has left may refuse that", async () => {
+  for (const refuses of [false, true]) {
+    let calls = 0;
+    const conn = new FakeConn(get("/"));
+    const setNoDelay = () => {
+      calls++;
+      if (refuses) throw new Error("not connected");
+    };
+    const [written] = await converse(Object.assign(conn, { setNoDelay }));
+    assert.equal(calls, 1);
+    assert.match(written, /^HTTP\/1\.1 200 OK\r\n/);
+  }
 });

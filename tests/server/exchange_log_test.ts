@@ -288,14 +288,13 @@ Deno.test("what the server still works on when it stops is ended, too", () => {
   const head = { method: "GET", target: "/" } as Parameters<NonNullable<typeof request>>[1];
   request!(1, head, new Uint8Array(), [] as never);
   received!(1, 10, 0);
-  log.close("by the server (shutting down)");
+  closed!(1, "by the server (shutting down)", 1);
   assert.equal(exchanges.length, 1);
   assert.equal(exchanges[0].reason, "by the server (shutting down)");
   // What still happens on the connection is not logged any more.
   response!(1, new Uint8Array(10), 200);
   answered!(1, { status: 200 });
   sent!(1, 10);
-  closed!(1, "by the client", 1);
   assert.equal(exchanges.length, 1);
 });
 

@@ -46,7 +46,6 @@ export function clientViews(options: ClientViewsOptions): ClientViews {
     () => ({
       width: terminal ? terminalColumns() : FALLBACK_COLUMNS,
       sentenceWidth: sentenceWidth(),
-      all: false,
       painter,
       masked: !showCredentials,
     }),

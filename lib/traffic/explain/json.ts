@@ -41,7 +41,7 @@ export class ExchangeJson {
   }
 
   /** Adds a message; on request, with its content and rows. */
-  add(explanation: Explanation, place: MessagePlace, all: boolean): void {
+  add(explanation: Explanation, place: MessagePlace, all = false): void {
     this.#count++;
     const message = messageOf(explanation, place, all);
     if (explanation.message!.interim) this.#interim.push(message);

@@ -22,8 +22,8 @@ export interface ExplainTextOptions {
   readonly width: number;
   /** The width of findings and sentences on a fault; by default each is one line. */
   readonly sentenceWidth?: number;
-  /** Whether all content is shown, or one screenful. */
-  readonly all: boolean;
+  /** Whether all content is shown, or one screenful, which is also what commands without `--all` show. */
+  readonly all?: boolean;
   readonly painter: Painter;
   /** Whether credentials are replaced by their length. */
   readonly masked?: boolean;
@@ -178,7 +178,7 @@ function rowLines(row: OctetRow, found: readonly Credential[], options: ExplainT
   if (isMasked) return lines;
   const hidden = end - start - left.octets;
   if (hidden > 0) {
-    const hint = kind === "content" && !all ? " (--all shows them)" : "";
+    const hint = kind === "content" && all === false ? " (--all shows them)" : "";
     lines.push(`${INDENT}… ${counted(hidden, "more octet")}${hint}`);
   }
   for (const part of parts) {

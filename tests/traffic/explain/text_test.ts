@@ -134,6 +134,8 @@ Deno.test("a screenful of content is shown, or all of it on request", () => {
   const shown = textOf(message).split("\n").filter((line) => /^ +(?:\d+ )?x+/.test(line));
   assert.equal(shown.length, 16);
   assert.match(textOf(message), /\n {6}… 1440 more octets \(--all shows them\)\n/);
+  // Where there is no such flag.
+  assert.match(textOf(message, { all: undefined }), /\n {6}… 1440 more octets\n/);
   assert.equal(textOf(message, { all: true }).match(/x/g)?.length, 2000);
 });
 
