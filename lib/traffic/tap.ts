@@ -94,7 +94,8 @@ export function tapped(
         opened();
         if (broken === undefined) fin(end);
         isClosed = true;
-        listener({ kind: "closed", ...seen(), reason: reason ?? broken ?? `by the ${fins[0]}` });
+        const isReset = broken === "reset";
+        listener({ kind: "closed", ...seen(), reason: reason ?? broken ?? `by the ${fins[0]}`, isReset });
       }
       close.call(conn);
     },
