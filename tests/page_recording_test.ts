@@ -91,6 +91,19 @@ recorded(
   },
 );
 
+recorded(
+  "a message that its connection's end has cut off is not whole, and was not yet whole before",
+  [],
+  async (tab) => {
+    const about = `document.querySelector(".message.response").innerText`;
+    await tab.until(`${about}.includes("not whole yet")`);
+    assert.match((await tab.texts(".beneath")).at(-1)!, / · not whole · /);
+    await tab.press("End");
+    await tab.until(`/not whole(?! yet)/.test(${about})`);
+  },
+  talk([`> ${GET}`, "< HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "> RST"]),
+);
+
 Deno.test("what cannot be shown on a page is one line", async () => {
   using folder = new TempFolder();
   const file = `${folder.path}/message`;

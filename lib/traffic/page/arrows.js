@@ -113,7 +113,7 @@ function aboutMessage(connection, exchange, message, lines) {
     if (reads.length > 1) parts.push(`${octetsIn(request)} in ${counted(reads.length, one.word)}`);
     if (request.behind !== undefined) parts.push(`read on behind the fault of request ${request.behind}`);
   }
-  if (!message.whole && message.fault === undefined) parts.push("not whole yet");
+  if (!message.whole && message.fault === undefined) parts.push(connection.open ? "not whole yet" : "not whole");
   if (!isRequest && message === responses.at(-1)) {
     if (answeredIn === "early") parts.push("answered before its content had come");
     else if (answeredIn !== undefined) parts.push(`answered in ${duration(answeredIn)}`);

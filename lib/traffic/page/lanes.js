@@ -160,7 +160,7 @@ function sourceOf({ lines, exchange, connection, first, last }, number) {
     );
   return `${first} ${last} ${counts} ${sides} ${
     isChosen(connection, exchange)
-  } ${place} ${connection.tapped} ${shown} ${state.start}`;
+  } ${place} ${connection.open} ${connection.tapped} ${shown} ${state.start}`;
 }
 
 /** Events as groups: one for each exchange, and one for what belongs to none. @param {PageEvent[]} list
