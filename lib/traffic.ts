@@ -35,8 +35,8 @@ export type Fin = Seen & { readonly kind: "fin"; readonly by: End };
 export type Closed = Seen & {
   readonly kind: "closed";
   readonly reason: string;
-  /** Whether the other end has reset it, whatever the reason says. */
-  readonly isReset?: boolean;
+  /** Whether a reset has ended it, whatever the reason says. */
+  readonly isReset: boolean;
 };
 
 /** An event of a connection. */

@@ -185,7 +185,7 @@ function eventsAt(end: End): TrafficEvent[] {
     { ...seen, kind: "read", bytes: new Uint8Array(1) },
     { ...seen, kind: "write", bytes: new Uint8Array(49) },
     { ...seen, kind: "fin", by: "client" },
-    { ...seen, kind: "closed", reason: "by the client" },
+    { ...seen, kind: "closed", reason: "by the client", isReset: false },
   ];
 }
 

@@ -146,7 +146,7 @@ export class Replayer {
         live.unsentWhy ??= "what comes before them is missing in the recording";
         return;
       case "closed":
-        await this.#end(live, `the connection ${event.reason === "reset" ? "was reset" : `ended ${event.reason}`}`);
+        await this.#end(live, `the connection ${event.isReset ? "was reset" : `ended ${event.reason}`}`);
     }
   }
 
