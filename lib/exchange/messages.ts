@@ -31,6 +31,8 @@ export type Message<Head = RequestHead | ResponseHead> = {
   readonly arrival: number;
   /** Of a response: whether its request was incomplete then. */
   readonly isEarly: boolean;
+  /** Whether octets are missing that end it. */
+  isCut?: boolean;
 };
 
 /** A request and its responses. */
@@ -101,9 +103,12 @@ export function answeredIn(exchange: Exchange): number | "early" | undefined {
   return final && answeredAfter(final);
 }
 
-/** Returns the same of any response. The order of calls says what was first: a capture's clock may go back. */
+/**
+ * Returns the same of any response; `undefined`, too, if the request's end is missing. The order of calls says what was
+ * first: a capture's clock may go back.
+ */
 export function answeredAfter({ exchange: { request }, began, isEarly }: Message): number | "early" | undefined {
-  if (request === undefined) return undefined;
+  if (request === undefined || request.isCut) return undefined;
   if (isEarly || request.state === "broken" && began < request.ended) return "early";
   return Math.max(0, began - request.ended);
 }

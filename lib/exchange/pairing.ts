@@ -128,6 +128,7 @@ export class Pairing {
       this.listener({ kind: "lost", direction, message, octets });
       return this.#read(way);
     }
+    if (message !== undefined) message.isCut = true;
     this.listener({ kind: "cut", direction, message });
     if (way.stopped === "left HTTP") return;
     way.restart();

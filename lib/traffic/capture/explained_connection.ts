@@ -350,9 +350,9 @@ export class ExplainedConnection {
     const isUnknown = this.#missingIn.has("request") || this.#mayLackRequests;
     if (unread !== undefined) return `, to a request that was not read: see the fault of request ${unread}`;
     if (request === undefined) return isUnknown ? ", to a request that was not captured" : ", to no request here";
-    const after = answeredAfter(response)!;
-    if (after !== "early") return `, ${durationText(after)} after the request`;
-    if (isUnknown) return ", before all of the request was captured";
+    const after = answeredAfter(response);
+    if (typeof after === "number") return `, ${durationText(after)} after the request`;
+    if (isUnknown || after === undefined) return ", before all of the request was captured";
     if (interim) return ", before the request ended";
     return `, answered before its ${request.head ? "content" : "head"} had come`;
   }

@@ -191,7 +191,8 @@ function groupsOf(list) {
       ? groups.findLast((one) => one.connection === connection && one.exchange !== undefined)
       : undefined;
     // What both ends saw of the same thing goes together.
-    const place = exchange?.number ?? (event.direction !== undefined ? `event ${event.number}` : event.kind);
+    const isAlone = event.direction !== undefined || event.kind === "missing";
+    const place = exchange?.number ?? (isAlone ? `event ${event.number}` : event.kind);
     const key = isEnd ? end : asks?.key ?? `${connection.number} ${place}`;
     let group = byKey.get(key);
     if (group === undefined) {

@@ -11,7 +11,7 @@
  * @import { Connection, Direction, Exchange, Message } from "./state.js"
  */
 
-import { readWord } from "./arrows.js";
+import { readWord, whyUnasked } from "./arrows.js";
 import { view } from "./place.js";
 import { exchangeAt, octetsSeen } from "./shown.js";
 import { mainEnd, state } from "./state.js";
@@ -152,8 +152,7 @@ function show(connection, exchange, parts, messages) {
   part("message-title").title = whole + name;
   const blocks = parts.map((one, index) => drawPart(one, messages[index]));
   if (parts[0].direction === "response") {
-    const why = unread === undefined ? "nobody asked for this" : `not read: see the fault of request ${unread}`;
-    blocks.unshift(element("p", "absent request", why));
+    blocks.unshift(element("p", "absent request", whyUnasked(unread)));
   } else if (parts.length === 1) {
     const why = isClosed(connection) ? "none: the connection was closed" : "not yet";
     blocks.push(element("p", "absent response", why));
