@@ -29,6 +29,10 @@ export type Message<Head = RequestHead | ResponseHead> = {
   readonly restartsAfter?: number;
   /** The number of the call that brought its first octet: only a later response can answer a request. */
   readonly arrival: number;
+  /** Of a response: whether its request was incomplete then. */
+  readonly isEarly: boolean;
+  /** Whether octets are missing that end it. */
+  isCut?: boolean;
 };
 
 /** A request and its responses. */
@@ -95,8 +99,16 @@ export function finalResponse({ responses }: Exchange): Message<ResponseHead> | 
 
 /** Returns how long after the request's end the final response came; `"early"` if before, `undefined` without one. */
 export function answeredIn(exchange: Exchange): number | "early" | undefined {
-  const { request } = exchange;
   const final = finalResponse(exchange);
-  if (request === undefined || final === undefined) return undefined;
-  return request.state === "incomplete" || final.began < request.ended ? "early" : final.began - request.ended;
+  return final && answeredAfter(final);
+}
+
+/**
+ * Returns the same of any response; `undefined`, too, if the request's end is missing. The order of calls says what was
+ * first: a capture's clock may go back.
+ */
+export function answeredAfter({ exchange: { request }, began, isEarly }: Message): number | "early" | undefined {
+  if (request === undefined || request.isCut) return undefined;
+  if (isEarly || request.state === "broken" && began < request.ended) return "early";
+  return Math.max(0, began - request.ended);
 }

@@ -128,6 +128,7 @@ export class Pairing {
       this.listener({ kind: "lost", direction, message, octets });
       return this.#read(way);
     }
+    if (message !== undefined) message.isCut = true;
     this.listener({ kind: "cut", direction, message });
     if (way.stopped === "left HTTP") return;
     way.restart();
@@ -224,6 +225,7 @@ export class Pairing {
       interim: false,
       restartsAfter,
       arrival: call,
+      isEarly: !isRequest && exchange.request?.state === "incomplete",
     };
     way.restartsAfter = undefined;
     way.message = message;

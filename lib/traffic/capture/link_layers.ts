@@ -71,6 +71,7 @@ const EXTENSIONS: readonly number[] = [0, 43, 60, 135, 139, 140, FRAGMENT_HEADER
 const UDP = 17;
 const MAX_TUNNELS = 8;
 const CUT: SkippedPacket = { what: "which not all headers were captured: tcpdump -s 0" };
+const SHORT: SkippedPacket = { what: "fewer octets than their headers have" };
 const FRAGMENTS = "IP fragments, which are not put together";
 
 /** Returns what several numbers announce. */
@@ -167,8 +168,16 @@ const UDP_PORTS: Layers = {
   51820: "WireGuard tunnels",
 };
 
-/** Returns the TCP segment in a packet of this link type, or what is left out; `undefined` if neither can be in it. */
-export function segmentOf(octets: Uint8Array, linkType: number): Segment | SkippedPacket | undefined {
+/**
+ * Returns the TCP segment in a packet of this link type, which may have been cut, or what is left out; `undefined` if
+ * neither can be in it.
+ */
+export function segmentOf(octets: Uint8Array, linkType: number, isCut: boolean): Segment | SkippedPacket | undefined {
+  const found = foundIn(octets, linkType);
+  return found === CUT && !isCut ? SHORT : found;
+}
+
+function foundIn(octets: Uint8Array, linkType: number): Found {
   const layer = LINK_TYPES[linkType] ?? "an unknown kind";
   if (typeof layer === "string") return { what: `${layer} (link type ${linkType})` };
   const view = new DataView(octets.buffer, octets.byteOffset, octets.length);

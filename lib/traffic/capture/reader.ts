@@ -85,7 +85,7 @@ export class CaptureReader extends PacketFile {
   protected override packet(packet: Packet): void {
     const { number, time, linkType, bytes } = packet;
     this.#lastTime = time;
-    const segment = segmentOf(bytes, linkType);
+    const segment = segmentOf(bytes, linkType, packet.cut !== undefined);
     if (segment === undefined) return;
     if ("what" in segment) return this.#skip(segment, number);
     for (const connection of this.#reset) {
