@@ -105,6 +105,7 @@ export class Labels {
         this.#stopped = event.why;
         break;
       case "resumed":
+        this.keep();
         this.#finish(event.from);
         this.#stopped = undefined;
         this.#carry = "";

@@ -27,13 +27,16 @@ export type Message<Head = RequestHead | ResponseHead> = {
   error?: HttpError;
   /** The number of the exchange after whose broken message reading started again with this one. */
   readonly restartsAfter?: number;
-  /** The number of the call that brought its first octet: only a later response can answer a request. */
-  readonly arrival: number;
+  /** Of its first octet: only a later response can answer a request. */
+  readonly arrival: Arrival;
   /** Of a response: whether its request was incomplete then. */
   readonly isEarly: boolean;
   /** Whether octets are missing that end it. */
   isCut?: boolean;
 };
+
+/** When octets came: the time and the packet, as the caller counts them, and the number of the call. */
+export type Arrival = { readonly time: number; readonly packet: number; readonly call: number };
 
 /** A request and its responses. */
 export type Exchange = {

@@ -16,13 +16,13 @@
  */
 
 import { Buffer } from "node:buffer";
-import { NO_BYTES, octetString } from "../bytes.ts";
+import { octetString } from "../bytes.ts";
 import { HttpError, type HttpEvent, isInterim, leavesHttp, type ResponseHead } from "../http_message.ts";
 import { maskCredentials } from "../masking.ts";
 import { MAX_WAITING_IN_TURN, type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
-import type { Direction, Exchange, ExchangeEvent, Message, Stop } from "./messages.ts";
+import type { Arrival, Direction, Exchange, ExchangeEvent, Message, Stop } from "./messages.ts";
 import { StartLineSearch, startsMessage } from "./start_lines.ts";
-import { type Arrival, Way } from "./way.ts";
+import { type Piece, Way } from "./way.ts";
 
 /** Options of a {@linkcode Pairing}. */
 export interface PairingOptions {
@@ -88,27 +88,26 @@ export class Pairing {
     return isEndless ? Infinity : decoder.contentLeft;
   }
 
-  /** Receives the octets of one read, which may change after the call, and when they came by the caller's clock. */
-  octets(direction: Direction, bytes: Uint8Array, time = 0): void {
-    if (bytes.length === 0) return;
-    const way = this.#ways[direction];
-    const from = way.received;
+  /** Receives the octets of one read, which may change after the call, and when they came as the caller counts it. */
+  octets(direction: Direction, bytes: Uint8Array, time = 0, packet = 0): void {
+    if (bytes.length > 0) this.#receive(this.#ways[direction], bytes, { time, packet, call: ++this.#calls });
+  }
+
+  #receive(way: Way, bytes: Uint8Array, arrival: Arrival): void {
     way.received += bytes.length;
-    const arrival = { time, call: ++this.#calls };
     if (way.search !== undefined) return this.#find(way, way.search, bytes, arrival);
     if (way.stopped === undefined) {
       way.arrival = arrival;
       way.decoder.receive(bytes);
       return this.#read(way);
     }
-    if (way.stopped === "held") way.hold(bytes, from, arrival);
+    if (way.stopped === "held") way.hold(bytes, arrival);
     if (way.stopped !== "broken") return;
     const message = way.message!;
     message.to = way.received;
-    if (!message.exchange.over) message.ended = time;
-    if (way.held === undefined && !startsMessage(bytes, direction)) return;
-    way.hold(bytes, from, arrival);
-    if (way.readOn && way.held !== undefined) this.#resume(way);
+    if (way.held !== undefined || startsMessage(bytes, way.direction)) way.hold(bytes, arrival);
+    if (way.held === undefined && !message.exchange.over) message.ended = arrival.time;
+    if (way.held !== undefined && way.readOn) this.#resume(way);
   }
 
   /** Receives the end of one direction. */
@@ -131,7 +130,7 @@ export class Pairing {
     if (message !== undefined) message.isCut = true;
     this.listener({ kind: "cut", direction, message });
     if (way.stopped === "left HTTP") return;
-    way.restart();
+    way.restart(way.received);
     way.stopped = "lost";
     way.search = new StartLineSearch();
     if (direction === "request") return;
@@ -148,30 +147,33 @@ export class Pairing {
   #find(way: Way, search: StartLineSearch<Arrival>, bytes: Uint8Array, arrival: Arrival): void {
     const found = search.receive(bytes, arrival, way.direction);
     if (found === undefined) return;
-    const octets = Buffer.concat(found.pieces.map((piece) => piece.bytes));
     if (way.direction === "response" && search.skipped > 0) this.#overButLast();
-    way.restart({ from: way.received - octets.length, arrival: found.pieces[0].packet });
-    this.#readAgain(way, octets);
+    this.#readAgain(way, found.pieces);
   }
 
   /** Reads octets that are held; if there were too many, they cannot be read any more. */
   #resume(way: Way): void {
-    const { direction, message, stopped, held } = way;
+    const { direction, message, stopped, held = [] } = way;
     if (held === "too many") return;
-    way.restart(held);
-    if (stopped === "broken") {
+    this.#readAgain(way, held, () => {
+      if (stopped !== "broken") return;
       way.restartsAfter = message!.exchange.number;
       message!.to = way.start;
       // The response that broke was the last one to its request.
       if (direction === "response") this.#over(message!.exchange);
-    }
-    this.#readAgain(way, held?.octets.view() ?? NO_BYTES);
+    });
   }
 
-  #readAgain(way: Way, octets: Uint8Array): void {
-    this.listener({ kind: "resumed", direction: way.direction, from: way.start, octets });
-    way.decoder.receive(octets);
-    this.#read(way);
+  /** Reads the last octets that came once more, as the reads that brought them. */
+  #readAgain(way: Way, pieces: readonly Piece[], prepare?: () => void): void {
+    const { direction, ended } = way;
+    const octets = Buffer.concat(pieces.map(({ bytes }) => bytes));
+    way.restart(way.received - octets.length);
+    prepare?.();
+    this.listener({ kind: "resumed", direction, from: way.start, octets });
+    way.ended = false;
+    for (const { bytes, packet } of pieces) this.#receive(way, bytes, packet);
+    if (ended) this.fin(direction);
   }
 
   #read(way: Way): void {
@@ -210,9 +212,10 @@ export class Pairing {
   }
 
   #begin(way: Way): Message {
-    const { direction, restartsAfter, start: from, received: to, arrival: { time, call } } = way;
+    const { direction, restartsAfter, start: from, received: to, arrival } = way;
+    const { time } = arrival;
     const isRequest = direction === "request";
-    const exchange = isRequest ? this.#newExchange() : this.#answered(call);
+    const exchange = isRequest ? this.#newExchange() : this.#answered(arrival);
     const message: Message = {
       direction,
       exchange,
@@ -224,7 +227,7 @@ export class Pairing {
       head: undefined,
       interim: false,
       restartsAfter,
-      arrival: call,
+      arrival,
       isEarly: !isRequest && exchange.request?.state === "incomplete",
     };
     way.restartsAfter = undefined;
@@ -244,10 +247,10 @@ export class Pairing {
   }
 
   /** The exchange of a response that begins now. */
-  #answered(arrival: number): Exchange {
+  #answered({ call }: Arrival): Exchange {
     if (this.#open.length === 0) this.#readOn(this.#ways.request);
     const [first] = this.#open;
-    if (first !== undefined && first.request!.arrival <= arrival) return first;
+    if (first !== undefined && first.request!.arrival.call <= call) return first;
     if (this.#unasked !== undefined) return this.#unasked;
     const { stopped, message } = this.#ways.request;
     const unread = stopped === "broken" ? message!.exchange.number : undefined;
@@ -323,7 +326,7 @@ export class Pairing {
       this.#holding = exchange;
       this.#stop(way, "held");
       const { unread } = way.decoder;
-      if (unread.length > 0) way.hold(unread, way.at, way.arrival);
+      if (unread.length > 0) way.hold(unread, way.arrival);
     } else if (way.closes) this.#stop(way, "connection ends");
   }
 

@@ -35,7 +35,7 @@ export class Value {
   end = 0;
   /** A number's nearest double. */
   number = 0;
-  /** Whether another number with the same double and this property has the same decimal value. */
+  /** Whether the double's shortest digits are the number's: others with this double and property are equal to it. */
   isExact = true;
 
   /** Takes a text; one in a number's notation becomes that number, if it may. */
@@ -95,7 +95,7 @@ export function compare(a: Value, b: Value): number {
 
 function compareNumbers(a: Value, b: Value): number {
   if (a.number !== b.number) return a.number < b.number ? -1 : 1;
-  return a.isExact && b.isExact ? 0 : compareDecimals(decimalOf(a.text), decimalOf(b.text));
+  return a.isExact && b.isExact ? 0 : compareDecimals(decimalOf(a), decimalOf(b));
 }
 
 /** Compares texts by code point, which is the order of their octets in UTF-8. */
@@ -115,7 +115,9 @@ interface Decimal {
   readonly exponent: bigint;
 }
 
-function decimalOf(text: string): Decimal {
+/** Returns a number's decimal value. Of one that is exact the octets are not needed: rows held for sorting have none. */
+function decimalOf(value: Value): Decimal {
+  const text = value.isExact ? String(value.number) : value.text;
   const [, sign, whole, fraction = "", exponent = "0"] = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(
     text,
   ) as RegExpExecArray;

@@ -182,6 +182,11 @@ const TABLE: [name: string, turns: Turn[], exchanges: string[][], rest?: string[
     [`> ${BARE_LF}`, `> more`, `> ${HEAD}${GET_B}`, `< ${OK}`, `< ${NO_OCTETS}${OK}`],
     [["GET /l !", "200 OK"], ["HEAD /h", "200 OK"], ["GET /b", "200 OK"]],
   ],
+  [
+    "a broken request behind a broken one, and a request behind both",
+    [`> ${BARE_LF}`, `> ${BARE_LF}`, `> ${GET}`, `< ${OK}${OK}${OK}`],
+    [["GET /l !", "200 OK"], ["GET /l !", "200 OK"], ["GET /a", "200 OK"]],
+  ],
   ["a second response to a broken request", [`> ${BARE_LF}${GET}`, `< ${OK}`, `< ${OK}`], [["GET /l !", "200 OK"], [
     "?",
     "200 OK",

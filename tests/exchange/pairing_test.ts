@@ -99,6 +99,30 @@ Deno.test("a response took as long as the final one is behind the request's end"
   assert.deepEqual(times, [100, "early", undefined, undefined]);
 });
 
+Deno.test("what is read later came when it came", () => {
+  const exchanges = new Set<Exchange>();
+  const pairing = new Pairing((event) => "message" in event && event.message && exchanges.add(event.message.exchange));
+  const get = "> GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  const no = "HTTP/1.1 204 No\r\n\r\n";
+  const steps: Turn[] = [
+    ...["> GET / HTTP/1.1\r\nHost : a\r\n\r\n", get, get, `< ${no}${no}${no}`] as Turn[],
+    ...["> OPTIONS * HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n", get, get, `< ${no}${no}${no}`] as Turn[],
+  ];
+  for (const [i, { direction, octets }] of stepsOf(steps).entries()) {
+    pairing.octets(direction, octets, 100 * i * i, i + 1);
+  }
+  assert.deepEqual(
+    Array.from(exchanges, (exchange) => [exchange.request!.arrival.packet, answeredIn(exchange)]),
+    [[1, 900], [2, 800], [3, 500], [5, 3300], [6, 2400], [7, 1300]],
+  );
+});
+
+Deno.test("a request that is read later may come in pieces, before FIN", () => {
+  const turns: Turn[] = ["> GET / HTTP/1.1\nHost: a\r\n\r\n", "> GET / HTTP/1.1\r\nHost: a\r\n", "> \r\n", "> FIN"];
+  const { exchanges } = paired([...turns, "< HTTP/1.1 204 No\r\n\r\nHTTP/1.1 204 No\r\n\r\n"]);
+  assert.deepEqual(exchanges, [["GET / !", "204 No"], ["GET /", "204 No"]]);
+});
+
 Deno.test("content is lent, offsets count the octets of a direction, and a message knows when it came", () => {
   const { events } = paired(["> PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na", "> bcGET"]);
   assert.deepEqual(

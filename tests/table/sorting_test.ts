@@ -92,6 +92,17 @@ Deno.test("sorted rows are the same as those sorted at once, with any page", asy
   }
 });
 
+Deno.test("a number whose digits are not held sorts beside one with the same double by its decimal value", async () => {
+  const ordered = ["-1.5", "0.1", "0.10000000000000000001", "0.3", "0.30000000000000000001", "7.50", "75e-1", "9e0"];
+  for (const ages of [ordered, ordered.toReversed()]) {
+    const sorter = new Sorter(KEYS, Infinity, new Pacer());
+    for (const age of ages) await addTo(sorter, { age }, age);
+    const sorted = Object.keys(JSON.parse(await sortedText(sorter)));
+    // 7.50 and 75e-1 are one number: they stay as they were.
+    assert.deepEqual(sorted, ages === ordered ? ordered : ordered.with(5, "75e-1").with(6, "7.50"));
+  }
+});
+
 async function settled(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 0));
 }

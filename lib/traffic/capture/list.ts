@@ -2,7 +2,15 @@
 
 import { addressText } from "../../address.ts";
 import { counted } from "../../bytes.ts";
-import { Beginning, type Exchange, type ExchangeEvent, finalResponse, Pairing, readable } from "../../exchange.ts";
+import {
+  Beginning,
+  type Exchange,
+  type ExchangeEvent,
+  finalResponse,
+  type Message,
+  Pairing,
+  readable,
+} from "../../exchange.ts";
 import type { RequestHead, ResponseHead } from "../../http_message.ts";
 import { LISTED_CHARACTERS, MAX_LISTED_LINES } from "../../limits.ts";
 import { lineOf } from "../explain/messages.ts";
@@ -122,7 +130,6 @@ class ListedConnection {
   #pairing: Pairing | undefined;
   /** Lines of exchanges that have not ended. */
   readonly #open = new Map<Exchange, ListLine>();
-  #packet = 0;
   valid = true;
 
   constructor(private readonly opened: OpenedInCapture, private readonly add: (line: ListLine) => void) {}
@@ -132,7 +139,6 @@ class ListedConnection {
   }
 
   receive(event: StreamEvent): void {
-    this.#packet = event.origin.packet;
     if (this.isHttp === false) return;
     const pairing = this.#pairing ??= new Pairing((event) => this.#receiveEvent(event));
     const direction = directionOf(event);
@@ -140,7 +146,7 @@ class ListedConnection {
       this.#beginning.receive(direction, event.bytes);
       const { isHttp } = this.#beginning;
       if (isHttp === false) return this.#open.clear();
-      pairing.octets(direction, event.bytes, event.time);
+      pairing.octets(direction, event.bytes, event.time, event.origin.packet);
     } else if (event.kind === "fin") pairing.fin(direction);
     else if (event.kind === "missing" && event.why !== "skipped") {
       this.valid = false;
@@ -173,7 +179,7 @@ class ListedConnection {
     if (event.kind === "stopped" || event.kind === "resumed" || event.message === undefined) return;
     const { message: { exchange, interim }, kind, direction } = event;
     const open = this.#open.get(exchange);
-    if (kind === "began" && open === undefined && !exchange.over) this.#begin(exchange);
+    if (kind === "began" && open === undefined && !exchange.over) this.#begin(event.message);
     const isBroken = kind === "broken" || kind === "cut";
     if (isBroken) this.valid = false;
     if (direction === "request") return;
@@ -181,9 +187,9 @@ class ListedConnection {
     if (isBroken || kind === "ended" && !interim) this.#finish(exchange);
   }
 
-  #begin(exchange: Exchange): void {
+  #begin({ exchange, arrival: { packet } }: Message): void {
     const make = (isLast: boolean) => this.#textOf(exchange, line, isLast);
-    const line: ListLine = { connection: this, packet: this.#packet, octets: 0, text: undefined, make };
+    const line: ListLine = { connection: this, packet, octets: 0, text: undefined, make };
     this.#open.set(exchange, line);
     this.add(line);
   }

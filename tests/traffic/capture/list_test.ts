@@ -32,6 +32,17 @@ Deno.test("exchanges of all connections are listed in the order of their request
   assert(valid);
 });
 
+Deno.test("a request that is read once its turn is known has the packet and the time of its first octet", () => {
+  const upgrade = "GET /u HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n";
+  const { lines } = listOf(talk([`> ${upgrade}`, `> ${GET}`, `> ${GET}`, `< ${OK}${OK}${OK}`]));
+  assert.deepEqual(lines.map((line) => line.split("|").slice(0, 4).join(" ")), [
+    "time connection packet request status",
+    "0.003000 s 1 4 GET /u",
+    "0.004000 s 1 5 GET /a",
+    "0.005000 s 1 6 GET /a",
+  ]);
+});
+
 Deno.test("connections without HTTP are one line a kind", () => {
   const { lines, valid } = listOf([
     ...talk(["> \x16\x03\x01\0\0", "< \x16\x03\x03\0\0"]),
