@@ -315,6 +315,7 @@ export class Repl {
     let status = 0;
     let locations: string[] = [];
     let fields: string | undefined;
+    let isProblem = false;
     const kept = new ByteBuffer(0);
     let most = 0;
     explain?.begin();
@@ -324,7 +325,8 @@ export class Repl {
           status = event.status;
           fields = event.fields.get("row-fields");
           locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
-          most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : status === 422 ? MAX_PROBLEM_OCTETS : 0;
+          isProblem = status === 422 && event.fields.get("content-type") === "application/problem+json";
+          most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : isProblem ? MAX_PROBLEM_OCTETS : 0;
         }
         if (event.kind === "content" && kept.length <= most) kept.append(event.bytes);
         await show(event);
@@ -338,7 +340,7 @@ export class Repl {
     }
     const content = kept.length > most ? "" : new TextDecoder().decode(kept.view());
     if (status === 200) seenNames?.addListing(content);
-    const learned = fields !== undefined ? percentDecoded(fields) : status === 422 ? fieldsIn(content) : undefined;
+    const learned = fields !== undefined ? percentDecoded(fields) : isProblem ? fieldsIn(content) : undefined;
     if (isOwn && learned !== undefined) await this.#learn(learned);
     return status;
   }

@@ -121,10 +121,11 @@ Deno.test("while fields are guessed, a wrong number of values says how to ask th
 Deno.test("fields that the user named are kept, and what is no list of fields teaches nothing", async () => {
   await using server = otherServer("title,score:integer");
   assert.equal((await run(server.port, "options all\nput A x 1 0\n")).told, "");
-  for (const fields of ['["title"]', '"title,title"', '{"title":"x"}', "1", '""']) {
+  const foreign = ['["title"]', '"title,title"', '{"title":"x"}', "1", '""'].map((fields) => [fields, "problem+json"]);
+  for (const [fields, type] of [...foreign, ['"title"', "json"]]) {
     await using other = startServer(() => ({
       status: 422,
-      fields: [["Content-Type", "application/json"]],
+      contentType: `application/${type}`,
       content: `{"fields":${fields}}`,
     }));
     assert.equal((await run(other.port, "put A x 1 0\nput A x 1 0\n", { readFields })).told, "");
