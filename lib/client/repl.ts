@@ -317,6 +317,7 @@ export class Repl {
     let reason = "";
     let locations: string[] = [];
     let fields: string | undefined;
+    let isProblem = false;
     const kept = new ByteBuffer(0);
     let most = 0;
     explain?.begin();
@@ -326,7 +327,8 @@ export class Repl {
           ({ status, reason } = event);
           fields = event.fields.get("row-fields");
           locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
-          most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : status === 422 ? MAX_PROBLEM_OCTETS : 0;
+          isProblem = status === 422 && event.fields.get("content-type") === "application/problem+json";
+          most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : isProblem ? MAX_PROBLEM_OCTETS : 0;
         }
         if (event.kind === "content" && kept.length <= most) kept.append(event.bytes);
         await show(event);
@@ -341,7 +343,7 @@ export class Repl {
     const octets = kept.view();
     const content = octets.length <= most && isUtf8(octets) ? new TextDecoder().decode(octets) : "";
     if (status === 200) seenNames?.addListing(content);
-    const learned = fields !== undefined ? percentDecoded(fields) : status === 422 ? fieldsIn(content) : undefined;
+    const learned = fields !== undefined ? percentDecoded(fields) : isProblem ? fieldsIn(content) : undefined;
     if (isOwn && learned !== undefined) await this.#learn(learned);
     // An exit code must not be all that tells of it.
     if (exitCodeOf(status) > 0 && kept.length === 0 && this.#display.showsContentOnly) {

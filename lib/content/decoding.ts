@@ -82,21 +82,29 @@ export class ContentDecoder {
   }
 
   async *#undo(chunk: Uint8Array | "end"): AsyncGenerator<Uint8Array> {
-    if (this.#state !== "going" || this.#hasEnded || chunk.length === 0) return;
-    const stream = this.#stream ??= await this.#open(chunk === "end" ? 0 : chunk[0]);
-    let isTaken = false;
-    if (chunk === "end") stream.end();
-    else {
-      stream.write(chunk, () => {
-        isTaken = true;
-        this.#wake();
-      });
-    }
-    while (this.#state === "going" && !this.#hasEnded) {
-      const piece: Uint8Array | null = stream.read();
-      if (piece !== null) yield this.#bounded(piece);
-      else if (isTaken) return;
-      else await new Promise<void>((resolve) => this.#wake = resolve);
+    while (this.#state === "going" && !this.#hasEnded && chunk.length > 0) {
+      const stream = this.#stream ??= await this.#open(chunk === "end" ? 0 : chunk[0]);
+      const before = stream.bytesWritten;
+      let isTaken = false;
+      if (chunk === "end") stream.end();
+      else {
+        stream.write(chunk, () => {
+          isTaken = true;
+          this.#wake();
+        });
+      }
+      while (this.#state === "going" && !this.#hasEnded) {
+        const piece: Uint8Array | null = stream.read();
+        if (piece !== null) yield this.#bounded(piece);
+        else if (isTaken) return;
+        else await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+      if (chunk === "end" || this.name !== "zstd") return;
+      // The stream ends where a frame does; another frame may follow (RFC 8878 §3.1).
+      chunk = chunk.subarray(stream.bytesWritten - before);
+      stream.destroy();
+      this.#stream = undefined;
+      this.#hasEnded = false;
     }
   }
 

@@ -122,11 +122,12 @@ Deno.test("while fields are guessed, a wrong number of values says how to ask th
 Deno.test("fields that the user named are kept, and what is no list of fields teaches nothing", async () => {
   await using server = otherServer("title,score:integer");
   assert.equal((await run(server.port, "options all\nput A x 1 0\n")).told, "");
-  // The last one is not UTF-8.
-  for (const fields of ['["title"]', '"title,title"', '{"title":"x"}', "1", '""', '"t\xedtle"']) {
+  // The last list is not UTF-8.
+  const foreign = ['["title"]', '"title,title"', '{"title":"x"}', "1", '""', '"t\xedtle"'];
+  for (const [fields, type] of [...foreign.map((fields) => [fields, "problem+json"]), ['"title"', "json"]]) {
     await using other = startServer(() => ({
       status: 422,
-      fields: [["Content-Type", "application/json"]],
+      contentType: `application/${type}`,
       content: Buffer.from(`{"fields":${fields}}`, "latin1"),
     }));
     assert.equal((await run(other.port, "put A x 1 0\nput A x 1 0\n", { readFields })).told, "");

@@ -44,6 +44,7 @@ const codings: [codings: string[], coded: Uint8Array][] = [
   [["zstd"], zstdCompressSync(TEXT)],
   [["deflate"], deflateRawSync(TEXT)],
   [["gzip"], Uint8Array.of(...gzipSync(TEXT.subarray(0, 9)), ...gzipSync(TEXT.subarray(9)))],
+  [["zstd"], Uint8Array.of(...zstdCompressSync(TEXT.subarray(0, 9)), ...zstdCompressSync(TEXT.subarray(9)))],
   [["deflate", "gzip"], gzipSync(deflateSync(TEXT))],
   [["gzip", "deflate"], deflateRawSync(gzipSync(TEXT))],
   [["br", "gzip", "deflate"], deflateSync(gzipSync(brotliCompressSync(TEXT)))],
