@@ -267,6 +267,7 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["connect", "ftp://me:s3cret@a"], /^"ftp:\/\/me:\(6 octets\)@a" is not an address/],
   [["connect", "a.b:99999"], /^"a.b:99999" is not an address/],
   [["replay"], 'replay takes one file, saw ""'],
+  [["explain", "a", "--answers", "HEAD,get"], '--answers takes methods such as HEAD,GET, saw "get"'],
   [["replay", "a", "b"], 'replay takes one file, saw "a b"'],
   [["replay", "a", "--to", "u:p@h"], "--to takes no user and password: requests are sent as they were recorded"],
   [["replay", "a", "--to", "http://h/x"], '--to takes an address without a path, saw "http://h/x"'],
