@@ -32,6 +32,12 @@ Deno.test("exchanges of all connections are listed in the order of their request
   assert(valid);
 });
 
+Deno.test("a request that was captured before the one that it follows is listed at its packet", () => {
+  const [opening, second] = [talk([`> ${GET}`]), { sequence: 1 + GET.length, acknowledged: 501, octets: GET }];
+  const { lines } = listOf([...opening.slice(0, -1), second, ...talk([`> ${GET}`], 40_001), ...opening.slice(-1)]);
+  assert.deepEqual(lines.slice(1).map((line) => line.split("|").slice(1, 3)), [["1", "4"], ["2", "8"], ["1", "9"]]);
+});
+
 Deno.test("connections without HTTP are one line a kind", () => {
   const { lines, valid } = listOf([
     ...talk(["> \x16\x03\x01\0\0", "< \x16\x03\x03\0\0"]),
