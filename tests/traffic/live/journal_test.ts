@@ -106,6 +106,14 @@ Deno.test("the client's end, if it is here, is told under the server's number", 
   ]);
 });
 
+Deno.test("of a client's end only so many events wait for the server's", () => {
+  const { open, octets, told } = journalOf();
+  open(1, "client");
+  for (let i = 0; i < 1100; i++) octets("write", "x", "client");
+  open(7);
+  assert.equal(told().filter(({ end }) => end === "client").length, 1000);
+});
+
 Deno.test("the table is asked for, and what happens meanwhile counts, too", async () => {
   const table = Promise.withResolvers<Contents>();
   const { journal, open, octets, told, wrote } = journalOf({ tables: [table.promise] });
