@@ -245,3 +245,15 @@ Deno.test("of too many connections without octets the older half is forgotten", 
   const closed = events.filter(({ kind }) => kind === "closed").map(({ connection }) => connection);
   assert.deepEqual(closed, Array.from({ length: MAX_QUIET_CONNECTIONS / 2 + 1 }, (_, i) => 2 + i));
 });
+
+Deno.test("a connection that was reset closes a round trip later, whatever others do meanwhile", () => {
+  const { events } = readCapture(capture([...talk([`> ${GET}`, "< RST"]), ...talk([`> ${GET}`, `> ${GET}`], 40_001)]));
+  assert.deepEqual(inShort(events), [
+    "1 opened by 40000 to 9999",
+    `1 > ${GET}`,
+    "2 opened by 40001 to 9999",
+    "1 closed reset",
+    `2 > ${GET}`,
+    `2 > ${GET}`,
+  ]);
+});
