@@ -66,6 +66,15 @@ Deno.test("serve needs no flag", () => {
   });
 });
 
+Deno.test("a command needs the files that its items name, but none for a row", () => {
+  const read = (...command: string[]) => {
+    const invocation = parseCommandLine(["connect", "localhost", ...command]);
+    return invocation.kind === "connect" && invocation.files.read;
+  };
+  assert.deepEqual(read("get", "@a"), []);
+  assert.deepEqual(read("post", "@a", "@b", "c=@d", "e:=@f", "g=h@i"), ["b", "d", "f"]);
+});
+
 Deno.test("a table in a file needs all files, but writes none if it is read-only", () => {
   const files = (...flags: string[]) => {
     const invocation = parseCommandLine(["serve", "--store", "sqlite:a.db", ...flags]);
