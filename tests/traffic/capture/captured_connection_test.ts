@@ -137,6 +137,9 @@ const cases: [name: string, segments: SegmentSpec[], events: string[], afterRese
     [OPENED, `1 > ${GET}`, `1 > ${GET}`, "1 closed reset"],
     7,
   ],
+  ["whose reset acknowledges what is not captured", [
+    ...[...handshake(), REQUEST, { ...RESET, acknowledged: AFTER_REQUEST + 7 }],
+  ], [OPENED, `1 > ${GET}`, "1 7 of the client not captured", "1 closed reset"]],
   ["whose reset has text in it", [...handshake(), REQUEST, { ...RESET, octets: "went away" }], [
     OPENED,
     `1 > ${GET}`,
