@@ -239,7 +239,7 @@ export class ContentView {
     const state = this.#decoder?.state ?? (this.#charset?.isValid === false ? "invalid" : "going");
     const far = {
       going: "",
-      cut: ` up to ${grouped(MAX_DECODED_SHOWN_BYTES)} octets`,
+      cut: ` up to ${octetCount(MAX_DECODED_SHOWN_BYTES)}`,
       invalid: ` as far as it is valid${this.#decoder === undefined ? "" : ` ${coding}`}`,
     }[state];
     const charset = this.#charset === undefined ? "" : `: charset ${escapeText(this.#charset.label)}`;
@@ -251,7 +251,7 @@ export class ContentView {
     ].join(", ");
     if (how === "") return;
     const coded = this.#decoder === undefined ? "" : ` coded with ${coding}`;
-    const wire = coded !== "" || isIndented ? `; ${grouped(this.#octets)} octets${coded} on the wire` : "";
+    const wire = coded !== "" || isIndented ? `; ${octetCount(this.#octets)}${coded} on the wire` : "";
     const line = `(${how}${wire})`;
     if (state !== "going" && this.options.writeExactly !== undefined) await this.options.note?.(line);
     else await this.#say(line);
@@ -264,7 +264,7 @@ export class ContentView {
     const isInvalid = this.#isMiscoded && ContentDecoder.for(this.#codings) !== undefined;
     const invalid = isInvalid ? `: they are not valid ${coding}` : "";
     const { hint = "; save with > FILE" } = this.options;
-    await this.#say(`${grouped(this.#octets)} octets of ${type}${coded}, not shown${invalid}${hint}`);
+    await this.#say(`${octetCount(this.#octets)} of ${type}${coded}, not shown${invalid}${hint}`);
   }
 }
 
@@ -278,6 +278,6 @@ function isBinary(octets: Uint8Array, type: string): boolean {
   return !TEXT_TYPE.test(type) && !isUtf8Start(start);
 }
 
-function grouped(count: number): string {
-  return count.toLocaleString("en-US");
+function octetCount(count: number): string {
+  return `${count.toLocaleString("en-US")} octet${count === 1 ? "" : "s"}`;
 }

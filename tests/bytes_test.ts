@@ -8,6 +8,7 @@ import {
   octetString,
   readStart,
   resized,
+  withoutMark,
   writeAll,
 } from "../lib/bytes.ts";
 
@@ -94,4 +95,10 @@ Deno.test("a secret is only the same as itself", () => {
   for (const other of ["", "secre", "secret1", "Secret", "secretsecret", "secret\0"]) {
     assert.equal(isSameSecret(other, "secret"), false, other);
   }
+});
+
+Deno.test("a byte order mark is left out at a text's start only", () => {
+  const [mark, text] = [[0xef, 0xbb, 0xbf], [0x61, 0xef, 0xbb, 0xbf]];
+  assert.deepEqual([...withoutMark(Uint8Array.of(...mark, ...text))], text);
+  for (const other of [text, mark.slice(0, 2), []]) assert.deepEqual([...withoutMark(Uint8Array.from(other))], other);
 });

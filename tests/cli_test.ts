@@ -66,6 +66,15 @@ Deno.test("serve needs no flag", () => {
   });
 });
 
+Deno.test("a command needs the files that its items name, but none for a row", () => {
+  const read = (...command: string[]) => {
+    const invocation = parseCommandLine(["connect", "localhost", ...command]);
+    return invocation.kind === "connect" && invocation.files.read;
+  };
+  assert.deepEqual(read("get", "@a"), []);
+  assert.deepEqual(read("post", "@a", "@b", "c=@d", "e:=@f", "g=h@i"), ["b", "d", "f"]);
+});
+
 Deno.test("a table in a file needs all files, but writes none if it is read-only", () => {
   const files = (...flags: string[]) => {
     const invocation = parseCommandLine(["serve", "--store", "sqlite:a.db", ...flags]);
@@ -267,6 +276,7 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["connect", "ftp://me:s3cret@a"], /^"ftp:\/\/me:\(6 octets\)@a" is not an address/],
   [["connect", "a.b:99999"], /^"a.b:99999" is not an address/],
   [["replay"], 'replay takes one file, saw ""'],
+  [["explain", "a", "--answers", "HEAD,get"], '--answers takes methods such as HEAD,GET, saw "get"'],
   [["replay", "a", "b"], 'replay takes one file, saw "a b"'],
   [["replay", "a", "--to", "u:p@h"], "--to takes no user and password: requests are sent as they were recorded"],
   [["replay", "a", "--to", "http://h/x"], '--to takes an address without a path, saw "http://h/x"'],
@@ -283,6 +293,9 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["relay", "h:1", "-q", "-v"], "--quiet and --verbose cannot be used together"],
   [["relay", "h:1", "--key", "k"], "--cert and --key must be given together"],
   [["connect", "http://a.b/c?d"], "The address is a.b; give the path to the command: get /c?d"],
+  [["connect", "a.b/c"], "The address is a.b; give the path to the command: get /c"],
+  [["connect", "a.b?d"], "The address is a.b; give the path to the command: get /?d"],
+  [["connect", "a.b#d"], "The address is a.b; give the path to the command: get /"],
 ];
 
 for (const [args, message] of wrong) {

@@ -58,6 +58,28 @@ Deno.test("text is shown as received, with control characters escaped", async ()
   assert.equal(await shown(["no type at all"], { type: undefined }), "no type at all\n");
 });
 
+Deno.test("what needs no more octets is shown at once: long text, binary content for a file, and too long JSON", async () => {
+  for (
+    const [octets, type, isExact] of [
+      [encode("a".repeat(1024)), "text/plain", false],
+      [new Uint8Array(1024), "image/png", true],
+      [encode(`["${"x".repeat(MAX_HELD_CONTENT_OCTETS)}`), "application/json", false],
+    ] as const
+  ) {
+    let shown = 0;
+    const write = (part: string | Uint8Array) => {
+      shown += part.length;
+      return Promise.resolve();
+    };
+    const view = new ContentView({ ...VIEW, type, write, writeExactly: isExact ? write : undefined });
+    await view.add(octets.subarray(0, 1023));
+    assert.equal(shown, 0, type);
+    await view.add(octets.subarray(1023));
+    assert.equal(shown, octets.length, type);
+    await view.end();
+  }
+});
+
 Deno.test("binary content, by type or octets, is one line", async () => {
   const png = new Uint8Array(1_500_000).fill(0x80);
   assert.equal(

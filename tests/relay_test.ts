@@ -118,6 +118,9 @@ Deno.test("--explain labels each exchange, and --quiet prints nothing", async ()
   await using relay = await relayTo(`127.0.0.1:${server.port}`, ["--explain"]);
   await exchange(relay, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
   await relay.printed("=> 3000 octets of content: Content-Length (RFC 9112 §6.3)");
+  await exchange(relay, "GET / HTTP/1.1\r\nHost: localhost\r\nCookie: s3cret\r\n\r\n");
+  await relay.printed("=> 2 octets of content: Content-Length (RFC 9112 §6.3)");
+  assert.match(relay.output, /Cookie: \(6 octets\)\\r\\n/);
   assert.match(relay.output, /Host: localhost\\r\\n +which site this is for \(RFC 9110 §7\.2\)/);
   // There is no --all as of explain.
   assert.match(relay.output, /\n +… \d+ more octets\n/);

@@ -272,6 +272,20 @@ for (const [what, limits, ownMs] of ownTimes) {
   });
 }
 
+Deno.test("only where descriptors lack, and it helps, is an idle connection closed for another", async () => {
+  await using server = startServer(OK);
+  const idle = await server.connect();
+  await idle.exchange(GET);
+  const other = new Error("No route to host");
+  await assert.rejects(Server.withDescriptors(() => Promise.reject(other)), other);
+  assert.equal((await idle.exchange(GET)).head.status, 200);
+  const lack = Object.assign(new Error("Too many open files"), { code: "EMFILE" });
+  let tries = 0;
+  const open = () => ++tries < 3 ? Promise.reject(lack) : Promise.resolve("opened");
+  await assert.rejects(Server.withDescriptors(open), lack);
+  assert.deepEqual([tries, await idle.receiveAll()], [2, ""]);
+});
+
 Deno.test("a server without connections stops immediately, and only once", async () => {
   const server = startServer(OK);
   await server.server.shutdown();

@@ -132,7 +132,7 @@ function rangeParts(value: string, start: number, member: string): Part[] {
 function rangeLabel(text: string): string {
   const [, first, last] = /^(\d*)-(\d*)$/.exec(text) ?? [];
   if (first === undefined || first + last === "") return "not a range";
-  if (first === "") return `the last ${last} octets`;
+  if (first === "") return last === "1" ? "the last octet" : `the last ${last} octets`;
   return last === "" ? `from octet ${first} on` : `octets ${first} to ${last}`;
 }
 

@@ -129,7 +129,6 @@ export class Budget {
   fits(content: HttpResponse["content"]): boolean {
     if (content === undefined) return true;
     if (isStream(content)) return this.has(LISTING_PIECE_BYTES);
-    if (typeof content !== "string") return this.has(content.length);
     // Measuring a text takes time, and usually there is room for its largest possible size.
     return this.#used + 3 * content.length <= this.most || this.has(byteLength(content));
   }

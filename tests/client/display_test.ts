@@ -11,6 +11,7 @@ async function shown(
   options: Partial<DisplayOptions> = {},
   terminal = true,
   content = "",
+  fields = "",
 ): Promise<string> {
   let text = "";
   const display = new Display({
@@ -28,7 +29,11 @@ async function shown(
     painter: painterFor(false),
     ...options,
   });
-  await display.show({ kind: "sent", head: wireOctets("PUT / HTTP/1.1\r\n\r\n"), content: wireOctets(content) });
+  await display.show({
+    kind: "sent",
+    head: wireOctets(`PUT / HTTP/1.1\r\n${fields}\r\n`),
+    content: wireOctets(content),
+  });
   const decoder = new Decoder("response", RESPONSE_LIMITS);
   decoder.receive(wireOctets(octets));
   for (let event = decoder.next(); event !== undefined; event = decoder.next()) {
@@ -57,6 +62,10 @@ Deno.test("a request's content is shown if there is any", async () => {
   const empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
   assert.equal(await shown(empty, { print: "B" }, false, "x"), "x\n");
   assert.equal(await shown(empty, { print: "HB" }, false), "PUT / HTTP/1.1\r\n\r\n");
+  assert.match(
+    await shown(empty, { print: "B" }, true, "a", "content-type: image/png\r\n"),
+    /^1 octet of image\/png, /,
+  );
 });
 
 Deno.test("an invalid response is shown with masked credentials", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Completion, pageHelpOn, SeenNames } from "../../lib/client/help.ts";
+import { type Completion, helpOn, pageHelpOn, SeenNames } from "../../lib/client/help.ts";
 import { splitLine } from "../../lib/client/words.ts";
 import { MAX_SEEN_NAMES } from "../../lib/limits.ts";
 
@@ -24,6 +25,22 @@ for (const [line, completion] of completions) {
     for (const word of completion[0]) assert(splitLine(`get ${word}`).length <= 2, "a name is one word");
   });
 }
+
+Deno.test("the help of a page is on what works there: no files, no settings", () => {
+  for (const topic of [undefined, "all"]) {
+    const help = pageHelpOn(topic);
+    assert.deepEqual(help.match(/^(?:get|head|post|put|raw) [A-Z]+/gm), [
+      "get NAME",
+      "head NAME",
+      "post NAME",
+      "put NAME",
+      "raw STEP",
+    ]);
+    assert.doesNotMatch(help, /FILE|^header|^explain/m);
+  }
+  assert.match(helpOn("all"), /, @FILE[^]*^header /m);
+  assert.equal(pageHelpOn("raw"), helpOn("raw"));
+});
 
 Deno.test("the rows of a listing are seen, members that are no rows are not", () => {
   const names = new SeenNames();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Output } from "../../lib/client/output.ts";
+import { Output, ProcessScreen } from "../../lib/client/output.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -50,3 +50,22 @@ Deno.test("a failed write is reported by the next write, and by a flush", async 
   await assert.rejects(output.flush(), Deno.errors.BrokenPipe);
   await assert.rejects(output.write(bytes("b")), Deno.errors.BrokenPipe);
 });
+
+for (const interactive of [false, true]) {
+  for (const terminal of [false, true]) {
+    const where = interactive && terminal ? "among" : "beside";
+    Deno.test(`notes go ${where} the output, ${interactive ? "" : "not "}at a prompt, ${terminal ? "" : "no "}terminal`, async () => {
+      const { stdout, stderr } = Deno;
+      const [out, beside] = [collector(), collector()];
+      try {
+        Object.assign(stdout, { isTerminal: () => terminal, write: out.write });
+        Object.assign(stderr, { write: beside.write });
+        await new ProcessScreen(interactive).note("a");
+      } finally {
+        for (const key of ["isTerminal", "write"]) Reflect.deleteProperty(stdout, key);
+        Reflect.deleteProperty(stderr, "write");
+      }
+      assert.deepEqual([out.writes, beside.writes], where === "among" ? [["a\n"], []] : [[], ["a\n"]]);
+    });
+  }
+}

@@ -221,6 +221,18 @@ Deno.test("octets after the last message are one row", () => {
   assert.equal(rest.state, "broken");
 });
 
+Deno.test("octets behind a gap are not read, which is no fault of theirs", () => {
+  const explainer = new Explainer();
+  explainer.octets("request", wireOctets("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  explainer.octets("response", wireOctets("HTTP/1.1 200 OK\r\nContent-Le"));
+  explainer.pairing.gap("response");
+  explainer.octets("response", wireOctets("rest"));
+  explainer.end();
+  const rest = explainer.take().at(-1)!;
+  assert.deepEqual([rest.kind, rest.state], ["unread", "whole"]);
+  assert.deepEqual(labels(rest.rows), ["0 not read: octets are missing before it, up to the next start line"]);
+});
+
 Deno.test("an empty line after the last request is no message", () => {
   for (const connection of ["keep-alive", "close"]) {
     for (const closed of [false, true]) {

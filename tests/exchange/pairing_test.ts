@@ -139,6 +139,13 @@ Deno.test("content is lent, offsets count the octets of a direction, and a messa
   );
 });
 
+Deno.test("an invalid request is named by the start of its line", () => {
+  const messages = new Set<Message>();
+  const pairing = new Pairing((event) => void ("message" in event && event.message && messages.add(event.message)));
+  pairing.octets("request", new TextEncoder().encode(`GET /${"a".repeat(100)}| HTTP/1.1\r\n`));
+  assert.deepEqual([...messages].map(({ line }) => line), [`GET /${"a".repeat(75)}`]);
+});
+
 Deno.test("what is held is bounded", () => {
   const connect = "> CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n";
   const many = "> GET / HTTP/1.1\r\nHost: a\r\n\r\n" + "\0".repeat(UNREAD_KEPT_OCTETS);

@@ -27,11 +27,12 @@ const cases: [kind: ValueKind, value: string, parts: string[]][] = [
     "*, |any version",
     "c|not a tag",
   ]],
-  ["range", "bytes=0-4, 5-, -6, x", [
+  ["range", "bytes=0-4, 5-, -6, -1, x", [
     "bytes=|unit bytes",
     "0-4, |octets 0 to 4",
     "5-, |from octet 5 on",
     "-6, |the last 6 octets",
+    "-1, |the last octet",
     "x|not a range",
   ]],
   ["range", "x", []],

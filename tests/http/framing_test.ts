@@ -29,6 +29,12 @@ Deno.test("an error quotes a value as text", () => {
   assert.throws(() => readFraming(fieldsOf(`Transfer-Encoding: ${value}`), 1, 0), /saw "é\ufffd"$/);
 });
 
+Deno.test("of a long value only the start is quoted", () => {
+  const shown = `saw "${"1".repeat(31)}x"`;
+  const fields = fieldsOf(`Content-Length: ${shown.slice(5, -1)}23`);
+  assert.throws(() => readFraming(fields, 1, 0), { message: `Content-Length must be one decimal number, ${shown}` });
+});
+
 Deno.test("RFC 9112 §9.3: an option that only looks like close does not end the connection", () => {
   assert.equal(readPersistence(fieldsOf("Connection: close\xa0"), 1), true);
   assert.equal(readPersistence(fieldsOf("Connection: close"), 1), false);

@@ -45,6 +45,14 @@ for (const [text, byte, offset] of [["%x1", "x", 5], ["%1x", "x", 6], ["%41%4", 
   });
 }
 
+Deno.test("a wrong version is told with its first wrong character", () => {
+  const bytes = wireOctets("GET / HTTP-1.1\r\n");
+  assert.throws(() => new StartLine(REQUEST_LIMITS).scan("request", bytes, 0, bytes.length), {
+    message: 'Expected the version HTTP/1.1 or HTTP/1.0, saw "-" as its character 5',
+    offset: 10,
+  });
+});
+
 // Targets have at most six octets here; a percent-encoded octet across the limit is refused.
 const targets: [target: string, outcome: number | "MORE" | "fits"][] = [
   ["/aaaaa ", "fits"],

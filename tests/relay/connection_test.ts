@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { TimeoutError } from "../../lib/client.ts";
 import { SERVER_LIMITS } from "../../lib/limits.ts";
+import type { Socket } from "../../lib/bytes.ts";
+import { FakeConn } from "../server/conns.ts";
 import { until } from "../support.ts";
 import { Relayed } from "./relayed.ts";
 
@@ -217,6 +219,26 @@ Deno.test("a server that closes without an answer is passed on as a close", asyn
   await upstream.until("\r\n\r\n");
   upstream.close();
   assert.equal(await client.receiveAll(), "");
+});
+
+Deno.test("what a server has sent before it closed passes, though it does not take the whole request", async () => {
+  const answer = OK.replace("200 OK", "413 Content Too Large");
+  const closed = Promise.withResolvers<void>();
+  class Closed extends FakeConn {
+    override write(): Promise<number> {
+      setTimeout(closed.resolve);
+      return Promise.reject(new Deno.errors.BrokenPipe());
+    }
+
+    override async read(buffer: Uint8Array): Promise<number | null> {
+      await closed.promise;
+      return await super.read(buffer);
+    }
+  }
+  await using relay = new Relayed({ dial: () => Promise.resolve(new Closed(answer) as unknown as Socket) });
+  const client = await relay.client();
+  await client.send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\n12345`);
+  assert.equal(await client.receiveAll(), answer);
 });
 
 Deno.test("a server that cannot be reached is a 502 with the reason, without content for HEAD", async () => {

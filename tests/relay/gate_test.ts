@@ -69,6 +69,24 @@ Deno.test("nothing of a refused head passes, not even the Host that it would hav
   assert.deepEqual(pass([VALID[4] + refused]), { passed, refused: true });
 });
 
+const changes: [what: string, octets: string, changed: string[]][] = [
+  ["another Host", VALID[0], ["localhost:9997 to api.example at 23"]],
+  ["the server's own Host", VALID[3], []],
+  ["the Host of a refused request", "GET ftp://a/ HTTP/1.1\r\nHost: localhost\r\n\r\n", []],
+];
+for (const [what, octets, changed] of changes) {
+  Deno.test(`what is reported as changed of ${what}`, () => {
+    const reported: string[] = [];
+    const rule = new HostRule({ secure: false, host: "api.example", port: 80 }, false, false);
+    const pairing: Pairing = new Pairing((event) => gate.receive(event));
+    const gate: HostGate = new HostGate(pairing, rule, ({ from, to, start }) => {
+      reported.push(`${from} to ${to} at ${start}`);
+    });
+    pairing.octets("request", wireOctets(octets));
+    assert.deepEqual(reported, changed);
+  });
+}
+
 const FRAGMENTS = [
   ...VALID,
   "GET /| HTTP/1.1\r\nHost: localhost\r\n\r\n",

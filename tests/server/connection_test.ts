@@ -273,6 +273,18 @@ Deno.test("requests received while a response was produced are answered next", a
   assert.match(writes.join(""), /\r\n\r\n\/1HTTP.*\r\n\r\n\/2HTTP.*\r\n\r\n\/3$/s);
 });
 
+Deno.test("who listens is told when requests were read", async () => {
+  const times = [performance.now()];
+  const handler: Handler = async (request, content, requester) => {
+    await Promise.resolve();
+    return await ECHO(request, content, requester);
+  };
+  await converse(new FakeConn(get("/1"), get("/2")), handler, { received: (_id, _octets, at) => void times.push(at) });
+  times.push(performance.now());
+  assert.equal(times.length, 4);
+  assert.deepEqual(times, times.toSorted((a, b) => a - b));
+});
+
 Deno.test("a deep pipeline of slow responses keeps none of them in memory", async () => {
   const requests = 20_000;
   let making = 0;

@@ -3,6 +3,7 @@ import {
   batchRequest,
   decode,
   encode,
+  guardsHold,
   insertionRequest,
   MAX_UNSURE_WRITES,
   MAX_WRITES,
@@ -114,6 +115,25 @@ Deno.test("an insertion expects none of its rows, and the table's revision where
   // A revision of another cluster holds for no table, not even for one that nobody has written to.
   const old = JSON.parse(insertionRequest({ ...insertion, expected: 3 }, CONTEXT));
   assert.equal(old.compare.at(-1).mod_revision, "0");
+});
+
+Deno.test("the guards of a batch hold if the marker and the base are as they were, or there is no marker yet", () => {
+  const meta = { response_range: { kvs: [{ key: "bWV0YQ==", mod_revision: "1", value: encode(String(BASE)) }] } };
+  const marker = (revision?: string) => ({
+    response_range: revision === undefined ? {} : { kvs: [{ key: "bS8=", mod_revision: revision }] },
+  });
+  for (
+    const [revision, written, holds] of [
+      [0, undefined, true],
+      [7, "7", true],
+      [7, "8", false],
+      [7, undefined, false],
+      [0, "8", false],
+    ] as const
+  ) {
+    assert.equal(guardsHold([marker(written), meta], { ...CONTEXT, revision }), holds);
+    assert.equal(guardsHold([marker(written), { response_range: {} }], { ...CONTEXT, revision }), false);
+  }
 });
 
 const before = { key: "Ug==", mod_revision: "7" };

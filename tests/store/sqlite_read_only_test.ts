@@ -73,6 +73,21 @@ Deno.test("a file that is only read is not changed, and nothing is left beside i
   assert.deepEqual(namesIn(folder), ["table.db"]);
 });
 
+Deno.test("each turn of reads sees what another server has written by then", async () => {
+  using folder = new TempFolder();
+  const file = folder.file();
+  await makeFile(file);
+  const writer = await SqliteStore.open(file);
+  const reader = await SqliteStore.open(file, ignore, true);
+  for (let b = 1; b < 5; b++) {
+    await writer.put({ name: "a", json: `{"b":${b}}` });
+    for (let read = 0; read < b; read++) assert.equal(reader.get("a")!.content, `{"a":{"b":${b}}}`);
+    await new Promise(setImmediate);
+  }
+  await reader.close();
+  await writer.close();
+});
+
 Deno.test("a file is read beside the server that writes it", async () => {
   using folder = new TempFolder();
   const file = folder.file();

@@ -77,6 +77,8 @@ Deno.test("one row's fields become a row under a name above all that there were"
   assert.equal(first.fields.ETag, (await table.send("GET /r6")).fields.ETag);
   await table.send("PUT /r20", SNAIL);
   await table.send("DELETE /r20");
+  await table.send("GET /r25");
+  assert.equal((await table.send("POST /", SNAIL)).fields.Location, "/r21");
   await table.send("POST /", `{"r30":${SNAIL}}`);
   const names = await Promise.all([0, 1, 2].map(async () => (await table.send("POST /", SNAIL)).fields.Location));
   assert.deepEqual(names, ["/r31", "/r32", "/r33"]);

@@ -3,6 +3,7 @@ import { SqliteStore } from "../../lib/store/sqlite.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import type { Store } from "../../lib/store.ts";
 import { Table } from "../../lib/table.ts";
+import { readContents } from "../../lib/table/reports.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { REQUESTER, requestOf, TempFolder, textOf } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
@@ -78,3 +79,19 @@ for (const [kind, open] of Object.entries(stores)) {
     }
   });
 }
+
+Deno.test("what reads all rows closes its snapshot, also if they are too many or too long", async () => {
+  const store = new MemoryStore();
+  await store.insert(["a", "b"].map((name) => ({ name, json: "{}" })));
+  let open = 0;
+  const snapshot = store.snapshot.bind(store);
+  store.snapshot = (ended) => {
+    const made = snapshot(ended);
+    open++;
+    return Object.assign(made, { close: () => void open-- });
+  };
+  for (const [mostRows, mostLength, rows] of [[2, 100, 2], [1, 100], [2, 1]] as const) {
+    assert.equal((await readContents(store, mostRows, mostLength)).rows?.length, rows);
+    assert.equal(open, 0);
+  }
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Socket } from "../../lib/bytes.ts";
 import type { End, TrafficEvent } from "../../lib/traffic.ts";
-import { lifeLine, tapped, tappedListener } from "../../lib/traffic/tap.ts";
+import { lifeLine, SINCE_START, tapped, tappedListener } from "../../lib/traffic/tap.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 /** Formats events as short texts with copies of their octets. */
@@ -200,3 +200,13 @@ for (const end of ["client", "server"] as const) {
     ]);
   });
 }
+
+Deno.test("times are whole microseconds since the start", () => {
+  const { now } = performance;
+  try {
+    performance.now = () => 12345.6789;
+    assert.equal(SINCE_START(), 12_345_679);
+  } finally {
+    performance.now = now;
+  }
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/link_layers.ts";
-import { capture, handshake, inShort, readCapture, type SegmentSpec } from "../captures.ts";
+import { CapturedConnection } from "../../../lib/traffic/capture/captured_connection.ts";
+import { ACK, FIN, RST, type Segment, segmentOf, SYN } from "../../../lib/traffic/capture/link_layers.ts";
+import { capture, handshake, inShort, packetsOf, readCapture, type SegmentSpec } from "../captures.ts";
 
 const GET = "GET / HTTP/1.1\r\n\r\n";
 const OK = "HTTP/1.1 200 OK\r\n\r\n";
@@ -141,6 +142,9 @@ const cases: [name: string, segments: SegmentSpec[], events: string[], afterRese
     [OPENED, `1 > ${GET}`, `1 > ${GET}`, "1 closed reset"],
     7,
   ],
+  ["whose reset acknowledges what is not captured", [
+    ...[...handshake(), REQUEST, { ...RESET, acknowledged: AFTER_REQUEST + 7 }],
+  ], [OPENED, `1 > ${GET}`, "1 7 of the client not captured", "1 closed reset"]],
   ["whose reset has text in it", [...handshake(), REQUEST, { ...RESET, octets: "went away" }], [
     OPENED,
     `1 > ${GET}`,
@@ -222,4 +226,21 @@ Deno.test("what was sent again still counts once a connection ends with its last
     "1 closed by the server",
     OPENED.replace("1", "2"),
   ]);
+});
+
+Deno.test("what waits behind a doubtful reset takes memory of the budget only until it is read", () => {
+  const segments = [...handshake(), REQUEST, { ...RESET, sequence: 600 }, { ...RESPONSE, time: 100 }];
+  const goesOn = { ...SECOND, time: 101 };
+  const read = packetsOf(capture([...segments, goesOn])).packets.map((packet) => {
+    return { packet, segment: segmentOf(packet.bytes, packet.linkType) as Segment };
+  });
+  const budget = { used: 0, most: 1e6 };
+  const context = { budget, isLeftOut: () => false, listener: () => {}, expires: () => {} };
+  const { from, to } = read[0].segment;
+  const connection = new CapturedConnection(1, [from, to], context, true, true);
+  const used = read.map(({ segment, packet }) => {
+    connection.segment(segment, packet);
+    return budget.used > 0;
+  });
+  assert.deepEqual(used, read.map((_, i) => i === segments.length - 1));
 });

@@ -22,6 +22,24 @@ function explained(turns: Turn[], skip = 0): { text: string; valid: boolean } {
   return explainedFile(capture(talk(turns).slice(skip)));
 }
 
+Deno.test("what waits for an acknowledgment is counted as held, and so is its text until it is taken", () => {
+  const [opened, ...events] = readCapture(capture(talk([`> ${GET}`, `> ${GET.slice(0, 9)}`]))).events;
+  assert(opened.kind === "opened");
+  const connection = new ExplainedConnection(opened, LAYOUT);
+  const [request, part] = events;
+  assert(request.kind === "read" && part.kind === "read");
+  connection.receive(request);
+  const waiting = connection.held;
+  assert(waiting > 0);
+  connection.receive(part);
+  assert.equal(connection.held, waiting + 9);
+  connection.end();
+  const { held } = connection;
+  assert(held > 0);
+  assert(connection.take().length >= held);
+  assert.equal(connection.held, 0);
+});
+
 const others: [name: string, turns: Turn[], text: string][] = [
   [
     "no octets",

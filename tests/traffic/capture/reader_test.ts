@@ -3,6 +3,7 @@ import { octetString } from "../../../lib/bytes.ts";
 import { CaptureWriter, recordingStart } from "../../../lib/traffic/capture/writer.ts";
 import { type CaptureEvent, captureEvents, type OpenedInCapture } from "../../../lib/traffic/capture/reader.ts";
 import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/link_layers.ts";
+import { MAX_QUIET_CONNECTIONS } from "../../../lib/limits.ts";
 import { CaptureError } from "../../../lib/traffic/capture/packet_file.ts";
 import { tappedListener } from "../../../lib/traffic/tap.ts";
 import type { End, TrafficEvent } from "../../../lib/traffic.ts";
@@ -236,4 +237,25 @@ for (const most of [1, 7, 100_000]) {
 
 Deno.test("a file that is no pcapng is an error", async () => {
   await assert.rejects(Array.fromAsync(captureEvents(sourceOf(wireOctets("GET / HTTP/1.1\r\n"), 3))), CaptureError);
+});
+
+Deno.test("of too many connections without octets the older half is forgotten", () => {
+  const syns = Array.from({ length: MAX_QUIET_CONNECTIONS + 1 }, (_, i): SegmentSpec => {
+    return { sequence: 0, flags: SYN, client: { hostname: "127.0.0.1", port: 1 + i } };
+  });
+  const { events } = readCapture(capture([...talk([`> ${GET}`], 65_000), ...syns]));
+  const closed = events.filter(({ kind }) => kind === "closed").map(({ connection }) => connection);
+  assert.deepEqual(closed, Array.from({ length: MAX_QUIET_CONNECTIONS / 2 + 1 }, (_, i) => 2 + i));
+});
+
+Deno.test("a connection that was reset closes a round trip later, whatever others do meanwhile", () => {
+  const { events } = readCapture(capture([...talk([`> ${GET}`, "< RST"]), ...talk([`> ${GET}`, `> ${GET}`], 40_001)]));
+  assert.deepEqual(inShort(events), [
+    "1 opened by 40000 to 9999",
+    `1 > ${GET}`,
+    "2 opened by 40001 to 9999",
+    "1 closed reset",
+    `2 > ${GET}`,
+    `2 > ${GET}`,
+  ]);
 });

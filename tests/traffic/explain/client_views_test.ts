@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { painterFor } from "../../../lib/terminal.ts";
 import type { TrafficEvent } from "../../../lib/traffic.ts";
-import { LastExchange } from "../../../lib/traffic/explain/client_views.ts";
+import { clientViews, LastExchange } from "../../../lib/traffic/explain/client_views.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 const LAYOUT = { width: 80, all: false, painter: painterFor(false), masked: true };
@@ -102,4 +102,16 @@ Deno.test("the requests of a raw exchange tell what their responses answer, and 
     "=> no content: it answers HEAD (RFC",
     "=> 1 octet of content: Content-Lengt",
   ]);
+});
+
+Deno.test("a client's explanations show credentials only if it is asked to", () => {
+  for (const showCredentials of [false, true]) {
+    const { explain } = clientViews({
+      ...{ explain: true, verbose: false, showCredentials, timeoutMs: 1000, kind: "get", record: undefined },
+      ...{ painter: painterFor(false), terminal: false, write: () => {}, writeLife: () => {} },
+    });
+    explain.begin();
+    explain.receive(octets("write", "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer 12345\r\n\r\n"));
+    assert.equal(explain.text()!.includes("12345"), showCredentials);
+  }
 });

@@ -104,6 +104,27 @@ Deno.test("the client's end, if it is here, is told under the server's number", 
     ["closed", "server", 7, undefined, undefined],
     ["closed", "client", 7, undefined, undefined],
   ]);
+  take({ kind: "closed", reason: "reset" }, "server", 7);
+  take({ kind: "closed", reason: "broken" }, "client", 1);
+  assert.deepEqual(
+    told().map(({ kind, end, connection, from, to, reason }) => [kind, end, connection, reason ?? from, to]),
+    [
+      ["opened", "server", 7, undefined, undefined],
+      ["opened", "client", 7, undefined, undefined],
+      ["write", "client", 7, 0, 3],
+      ["read", "server", 7, 0, 3],
+      ["closed", "server", 7, "reset", undefined],
+      ["closed", "client", 7, "broken", undefined],
+    ],
+  );
+});
+
+Deno.test("of a client's end only so many events wait for the server's", () => {
+  const { open, octets, told } = journalOf();
+  open(1, "client");
+  for (let i = 0; i < 1100; i++) octets("write", "x", "client");
+  open(7);
+  assert.equal(told().filter(({ end }) => end === "client").length, 1000);
 });
 
 Deno.test("the table is asked for, and what happens meanwhile counts, too", async () => {
