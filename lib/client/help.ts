@@ -94,7 +94,7 @@ export function pageHelpOn(topic: string | undefined): string {
   if (topic !== undefined && topic !== "all") return helpOn(topic);
   const topics = Object.entries(TOPICS).filter(([names]) => ON_PAGE.includes(names.split(" ", 1)[0]));
   const text = topics.map(([, text]) => text).join("");
-  return text.replace(/\[values\]  a new row;.*/, "values    a new row").replace(", @FILE", "");
+  return text.replace(/\[values\] {2}a new row;.*/, "values    a new row").replace(", @FILE", "");
 }
 
 /** Words that complete the last one of a line, and that word as typed. */

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { type Completion, pageHelpOn, SeenNames } from "../../lib/client/help.ts";
 import { type Completion, helpOn, pageHelpOn, SeenNames } from "../../lib/client/help.ts";
 import { splitLine } from "../../lib/client/words.ts";
 import { MAX_SEEN_NAMES } from "../../lib/limits.ts";
@@ -72,6 +71,6 @@ Deno.test("only so many names are kept", () => {
 
 Deno.test("the help on a page has what works there: values are not asked for, and no file is read", () => {
   const text = pageHelpOn(undefined);
-  assert.match(text, /^post NAME values    a new row$/m);
+  assert.match(text, /^post NAME values {4}a new row$/m);
   assert.doesNotMatch(text, /@FILE/);
 });

@@ -81,8 +81,8 @@ Deno.test("each turn of reads sees what another server has written by then", asy
   const reader = await SqliteStore.open(file, ignore, true);
   for (let b = 1; b < 5; b++) {
     await writer.put({ name: "a", json: `{"b":${b}}` });
-    for (let read = 0; read < b; read++) assert.equal(reader.get("a")!.content, `{"a":{"b":${b}}}`);
-    await new Promise(setImmediate);
+    for (let read = 0; read < b; read++) assert.equal((await reader.get("a"))!.content, `{"a":{"b":${b}}}`);
+    await setImmediate();
   }
   await reader.close();
   await writer.close();

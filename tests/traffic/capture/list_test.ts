@@ -41,6 +41,8 @@ Deno.test("a request that is read once its turn is known has the packet and the 
     "0.004000 s 1 5 GET /a",
     "0.005000 s 1 6 GET /a",
   ]);
+});
+
 Deno.test("a request that was captured before the one that it follows is listed at its packet", () => {
   const [opening, second] = [talk([`> ${GET}`]), { sequence: 1 + GET.length, acknowledged: 501, octets: GET }];
   const { lines } = listOf([...opening.slice(0, -1), second, ...talk([`> ${GET}`], 40_001), ...opening.slice(-1)]);
