@@ -154,8 +154,6 @@ export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
 
 // The stores
 
-/** Writes that may wait for the SQLite store; for a cluster, writes and as many reads. Beyond it: 503. */
-export const MAX_WAITING_CALLS: number = 100_000;
 /** Snapshots of different revisions that may be read from SQLite at a time. Beyond it: 503. */
 export const MAX_SNAPSHOTS: number = 256;
 /** How long the SQLite store waits for another program's lock on its file. */

@@ -1,6 +1,4 @@
 import { setImmediate } from "node:timers/promises";
-import { MAX_WAITING_CALLS } from "../limits.ts";
-import { unavailable } from "../store.ts";
 
 /** Something to do, with the promise of its result. */
 export interface Waiting<T, Result> extends PromiseWithResolvers<Result> {
@@ -19,25 +17,20 @@ export class Batches<T, Result> {
   #refusal: Error | undefined;
 
   /**
-   * @param what What waits, and for whom: words for an error.
    * @param take Removes and returns the next batch.
    * @param perform Returns the result or the error of each item, or `undefined` if nothing was done: then the batch goes
    * before all that waits.
    */
   constructor(
-    private readonly what: string,
     private readonly take: (waiting: Waiting<T, Result>[]) => readonly Waiting<T, Result>[],
     private readonly perform: (
       batch: readonly Waiting<T, Result>[],
     ) => Promise<readonly (Result | Error)[] | undefined>,
   ) {}
 
-  /** Adds something to do, or fails if too much waits. */
+  /** Adds something to do. A connection has one at a time, which bounds what waits. */
   add(item: T): Promise<Result> {
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
-    if (this.#waiting.length >= MAX_WAITING_CALLS) {
-      return Promise.reject(unavailable(`${MAX_WAITING_CALLS} ${this.what} already: try again soon`));
-    }
     const waiting = { item, ...Promise.withResolvers<Result>() };
     this.#waiting.push(waiting);
     if (!this.isRunning) this.#run();

@@ -58,7 +58,6 @@ export function batchedReads(cluster: EtcdCluster): Batches<string, Row | undefi
   }
 
   return new Batches(
-    "reads wait for the table's cluster",
     (waiting) => waiting.splice(0, Math.min(MAX_READS, Math.max(1, Math.floor(MAX_READ_BYTES / longest)))),
     (batch) => read(batch.map(({ item }) => item)).catch(forClient),
   );
@@ -66,8 +65,7 @@ export function batchedReads(cluster: EtcdCluster): Batches<string, Row | undefi
 
 /** Returns what takes snapshots: calls that wait for one being taken share the next. */
 export function sharedSnapshots(cluster: EtcdCluster): Batches<void, Snapshot> {
-  const what = "listings wait for the table's cluster";
-  return new Batches(what, (waiting) => waiting.splice(0), async (batch) => {
+  return new Batches((waiting) => waiting.splice(0), async (batch) => {
     const snapshot = await takeSnapshot(cluster).catch(forClient);
     return batch.map(() => snapshot);
   });

@@ -53,7 +53,6 @@ export class EtcdWriter {
   constructor(private readonly cluster: EtcdCluster) {
     this.#marker = cluster.keys.marker(crypto.randomUUID());
     this.#batches = new Batches(
-      "writes wait for the table's cluster",
       (waiting) => this.#nextBatch(waiting),
       (batch) => this.#do(batch),
     );

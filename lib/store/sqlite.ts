@@ -113,11 +113,7 @@ export class SqliteStore implements Store {
   #checker: WriterThread | undefined;
   /** Reads since the event loop's last turn. From the second on they share a transaction: four times as fast. */
   #readsThisTurn = 0;
-  readonly #writes = new Batches<Work, WriteResult>(
-    "writes wait for the disk",
-    nextBatch,
-    (batch) => this.#perform(batch),
-  );
+  readonly #writes = new Batches<Work, WriteResult>(nextBatch, (batch) => this.#perform(batch));
   #timer: ReturnType<typeof setInterval> | undefined;
   /** Resolves once a snapshot may start; `undefined` if it may start now. */
   #clearing: Promise<void> | undefined;
@@ -371,10 +367,11 @@ export class SqliteStore implements Store {
 }
 
 /** Reads. While another program has locked the file, as one without a log may be, tries again, and others go on. */
-function unlocked<T>(read: () => Awaitable<T>, end = performance.now() + FILE_LOCK_WAIT_MS): Awaitable<T> {
+function unlocked<T>(read: () => Awaitable<T>, end?: number): Awaitable<T> {
   try {
     return read();
   } catch (error) {
+    end ??= performance.now() + FILE_LOCK_WAIT_MS;
     if (!/database is locked/.test((error as Error).message) || performance.now() >= end) throw error;
     return sleep(LOCK_PAUSE_MS).then(() => unlocked(read, end));
   }

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { MAX_WAITING_CALLS } from "../../lib/limits.ts";
 import type { Row } from "../../lib/store.ts";
 import { decode, encode } from "../../lib/store/etcd_messages.ts";
 import { until } from "../support.ts";
@@ -358,18 +357,6 @@ Deno.test("a transaction has so many bytes, and one write may have more", async 
   };
   assert.deepEqual(await taken(2_000_000, Math.floor(fitting), 2), ["a", "b c"]);
   assert.deepEqual(await taken(2_000_000, Math.floor(fitting) + 3, 2), ["a", "b", "c"]);
-});
-
-Deno.test("too many writes are refused", async () => {
-  await using faulty = await new Faulty().ready();
-  const waiting = Promise.allSettled(Array.from({ length: MAX_WAITING_CALLS }, () => faulty.store.remove("a")));
-  await assert.rejects(faulty.put("a"), {
-    fault: "unavailable",
-    message: "100000 writes wait for the table's cluster already: try again soon",
-  });
-  faulty.etcd.otherwise = requestLost;
-  const results = await waiting;
-  assert(results.every(({ status }) => status === "rejected"));
 });
 
 const DAY_MS = 24 * 60 * 60 * 1000;
