@@ -110,8 +110,8 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     Deno.addSignalListener(signal, () => {
       const code = signalled ??= exitCodeAfter(signal);
       // What came of a request is still shown, unless nobody reads that. The wait for a line would not end.
-      const ended = interrupted() ? over.promise : undefined;
-      void close().then(() => within(ended ?? life.flush(), LAST_OUTPUT_MS)).finally(() => Deno.exit(code));
+      const ended = interrupted() ? over.promise : Promise.allSettled([screen, life].map((output) => output.flush()));
+      void close().then(() => within(ended, LAST_OUTPUT_MS)).finally(() => Deno.exit(code));
     });
   }
   try {

@@ -212,10 +212,7 @@ export class RelayConnection extends AcceptedConnection {
         const octets = isEnd ? NO_BYTES : reader.bytes.subarray(0, count!);
         this.#receive("response", octets, isEnd);
         reader.done(octets.length);
-        this.#isWriting = true;
-        this.#wait();
-        await writeAll(this.conn, octets);
-        this.#isWriting = false;
+        await this.#taking(() => writeAll(this.conn, octets));
         this.#observer.passed?.(this.connection, "response", octets.length);
         this.#answerCame();
         if (this.#refusal !== undefined) this.#answer();
@@ -228,10 +225,7 @@ export class RelayConnection extends AcceptedConnection {
       if (this.#answering !== undefined) return;
       // Earlier answers, which must precede the relay's own, did not come.
       if (this.#refusal !== undefined) return this.close();
-      this.#isWriting = true;
-      this.#wait();
-      await this.conn.closeWrite();
-      this.#isWriting = false;
+      await this.#taking(() => this.conn.closeWrite());
       this.#wait();
     } catch (error) {
       this.fail(error);
@@ -239,6 +233,14 @@ export class RelayConnection extends AcceptedConnection {
     } finally {
       if (this.#isLost || this.#answering !== undefined) closeAll(server);
     }
+  }
+
+  /** Waits for the client to take octets, or the end. Meanwhile the server is not read from, so it cannot be late. */
+  async #taking(take: () => Promise<void>): Promise<void> {
+    this.#isWriting = true;
+    this.#wait();
+    await take();
+    this.#isWriting = false;
   }
 
   /** Reads from the server. A reset is noted, and passed on as FIN: the runtime cannot send a reset. */
@@ -286,10 +288,8 @@ export class RelayConnection extends AcceptedConnection {
       !this.#gate.isBroken && request?.state === "incomplete" && request.head === undefined;
     if (isHead) {
       if (this.waitsFor !== "a head") this.wait("a head", clock + limits.headTimeoutMs);
-    } else if (this.#isWriting) {
-      // Meanwhile the server is not read from, so it cannot be late.
-      this.wait("the client to read", Infinity);
-    } else if (this.#ended.response) {
+    } else if (this.#isWriting) this.wait("the client to read", Infinity);
+    else if (this.#ended.response) {
       const isComing = request?.state === "incomplete" && !this.#isLost;
       if (!isComing) this.#lingerEnd ??= clock + (this.#isLost ? limits.lingerMs : limits.maxLingerMs);
       const end = isComing ? clock + limits.idleTimeoutMs : Math.min(clock + limits.lingerMs, this.#lingerEnd!);

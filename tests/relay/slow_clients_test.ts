@@ -75,9 +75,11 @@ Deno.test("a client that goes on sending to a server that is gone is listened to
   Object.assign(server, { write: () => Promise.reject(new Deno.errors.BrokenPipe()) });
   server.end();
   await client.bring("a");
+  await at(0);
   await at(lingerMs - 1);
   assert(!client.isClosed);
   await client.bring("b");
+  await at(lingerMs - 1);
   await at(lingerMs);
   assert(client.isClosed);
   await ended;
