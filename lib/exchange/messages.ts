@@ -100,15 +100,9 @@ export function finalResponse({ responses }: Exchange): Message<ResponseHead> | 
   return last === undefined || last.interim ? undefined : last;
 }
 
-/** Returns how long after the request's end the final response came; `"early"` if before, `undefined` without one. */
-export function answeredIn(exchange: Exchange): number | "early" | undefined {
-  const final = finalResponse(exchange);
-  return final && answeredAfter(final);
-}
-
 /**
- * Returns the same of any response; `undefined`, too, if the request's end is missing. The order of calls says what was
- * first: a capture's clock may go back.
+ * Returns how long after its request's end a response came; `"early"` if before, `undefined` if that end is not here. The
+ * order of calls says what was first: a capture's clock may go back.
  */
 export function answeredAfter({ exchange: { request }, began, isEarly }: Message): number | "early" | undefined {
   if (request === undefined || request.isCut) return undefined;

@@ -17,17 +17,15 @@ export interface CaptureExplainerOptions extends Omit<CaptureTextOptions, "json"
   readonly again?: boolean;
   readonly maxHeld?: number;
   /** What the pass before has printed last. */
-  readonly printed?: Printed;
+  readonly printed?: Explained["printed"];
 }
-
-/** The connection that was printed last. */
-type Printed = { readonly number: number; readonly isHttp?: boolean };
 
 export interface Explained {
   readonly valid: boolean;
   /** The first connection that is left out: the file has to be read again from there. */
   readonly leftOut: number | undefined;
-  readonly printed?: Printed;
+  /** The connection that was printed last. */
+  readonly printed?: { readonly number: number; readonly isHttp?: boolean };
   /** One line on each thing that was not read. */
   readonly notes: readonly string[];
 }
@@ -151,7 +149,7 @@ export class CaptureExplainer {
   #turn: number;
   /** Connections with HTTP that ended with a reset. */
   readonly #resets = new Set<number>();
-  #printed: Printed | undefined;
+  #printed: Explained["printed"];
   #held = 0;
   #valid = true;
   #leftOut: number | undefined;

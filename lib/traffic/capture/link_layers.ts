@@ -70,8 +70,9 @@ const AUTHENTICATION_HEADER = 51;
 const EXTENSIONS: readonly number[] = [0, 43, 60, 135, 139, 140, FRAGMENT_HEADER, AUTHENTICATION_HEADER];
 const UDP = 17;
 const MAX_TUNNELS = 8;
-const CUT: SkippedPacket = { what: "which not all headers were captured: tcpdump -s 0" };
-const SHORT: SkippedPacket = { what: "fewer octets than their headers have" };
+/** The same of a packet that was cut when it was captured, and of one that was not. */
+export const CUT: SkippedPacket = { what: "which not all headers were captured: tcpdump -s 0" };
+export const SHORT: SkippedPacket = { what: "fewer octets than their headers have" };
 const FRAGMENTS = "IP fragments, which are not put together";
 
 /** Returns what several numbers announce. */
@@ -168,16 +169,8 @@ const UDP_PORTS: Layers = {
   51820: "WireGuard tunnels",
 };
 
-/**
- * Returns the TCP segment in a packet of this link type, which may have been cut, or what is left out; `undefined` if
- * neither can be in it.
- */
-export function segmentOf(octets: Uint8Array, linkType: number, isCut: boolean): Segment | SkippedPacket | undefined {
-  const found = foundIn(octets, linkType);
-  return found === CUT && !isCut ? SHORT : found;
-}
-
-function foundIn(octets: Uint8Array, linkType: number): Found {
+/** Returns the TCP segment in a packet of this link type, or what is left out; `undefined` if neither can be in it. */
+export function segmentOf(octets: Uint8Array, linkType: number): Segment | SkippedPacket | undefined {
   const layer = LINK_TYPES[linkType] ?? "an unknown kind";
   if (typeof layer === "string") return { what: `${layer} (link type ${linkType})` };
   const view = new DataView(octets.buffer, octets.byteOffset, octets.length);

@@ -11,7 +11,7 @@ export const CLOSED_BY_SERVER = "the server closed the connection";
 
 /** Why a recorded answer is not compared whose request cannot be sent: it is not in the recording, or not all of it. */
 export const NOT_ASKED = "its request was not captured";
-export const NOT_ALL_ASKED = "not all of its request was captured";
+export const PART_ASKED = "not all of its request was captured";
 
 /** The outcome of a request: an answer, or why there is none. */
 export type AnswerOutcome = { readonly answer: Answer } | { readonly answer?: undefined; readonly why: string };
@@ -113,9 +113,7 @@ class Side {
     this.interims = [];
     this.#content = new ContentPrint();
     if (this.notAsked && exchange.request === undefined) return this.notAsked(exchange);
-    if (this.notAsked && exchange.request!.state === "incomplete") {
-      return this.#outcome(exchange, { why: NOT_ALL_ASKED });
-    }
+    if (this.notAsked && exchange.request!.state === "incomplete") return this.#outcome(exchange, { why: PART_ASKED });
     this.finals++;
     this.#outcome(exchange, outcome);
   }
@@ -173,11 +171,6 @@ export class Dialogue {
   sent(octets: Uint8Array): void {
     for (const interim of this.recorded.interims) interim.awaited = true;
     for (const { pairing } of [this.recorded, this.now]) pairing.octets("request", octets);
-  }
-
-  /** Passes over octets of the client that the recording lacks. */
-  lost(octets: number): void {
-    for (const { pairing } of [this.recorded, this.now]) pairing.gap("request", octets);
   }
 
   /** The kind of response that was recorded and is still missing here: final or interim. */

@@ -142,7 +142,7 @@ export class Replayer {
         if (event.why === "skipped") return;
         recorded.end(`${event.octets} octets of the ${event.by} are missing in it`);
         if (event.by === "server") return;
-        live.dialogue.lost(event.octets);
+        for (const { pairing } of [recorded, live.dialogue.now]) pairing.gap("request", event.octets);
         await this.#catchUp();
         live.unsentWhy ??= "what comes before them is missing in the recording";
         return;

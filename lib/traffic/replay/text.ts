@@ -10,7 +10,7 @@ import { jsonText, octetsForJson } from "../explain/json.ts";
 import { escapeText, type Painter } from "../../terminal.ts";
 import { readable } from "../../exchange.ts";
 import { ABSENT, type Answer, type Difference, differences, type EntityTags, statusText } from "./compare.ts";
-import { NOT_ALL_ASKED, NOT_ASKED, type ReplayedExchange } from "./dialogue.ts";
+import { NOT_ASKED, PART_ASKED, type ReplayedExchange } from "./dialogue.ts";
 
 /** Characters of a field's value or of content that are shown of each side. */
 const SHOWN_CHARACTERS = 240;
@@ -40,7 +40,7 @@ export function compareExchange(exchange: ReplayedExchange, tags: EntityTags): C
 export function exchangeText(connection: number, compared: Compared, painter: Painter): string {
   const { number, title, request, recorded, now, verdict, differences, why } = compared;
   const start = `connection ${connection}, exchange ${number}: ${shown(title) || "no request"}: `;
-  if (why === NOT_ASKED || why === NOT_ALL_ASKED) return `${start}not compared: ${why}`;
+  if (why === NOT_ASKED || why === PART_ASKED) return `${start}not compared: ${why}`;
   if (verdict === "not compared") {
     return `${start}not compared, for the recording has no whole response: ${escapeText(why!)}`;
   }

@@ -80,7 +80,7 @@ const frames: [name: string, linkType: number, packet: Uint8Array][] = [
 ];
 
 function segmentIn(packet: Uint8Array, linkType = 101): Segment {
-  const segment = segmentOf(packet, linkType, true);
+  const segment = segmentOf(packet, linkType);
   assert(segment !== undefined && !("what" in segment), JSON.stringify(segment));
   return segment;
 }
@@ -97,7 +97,7 @@ for (const [name, linkType, packet] of frames) {
   Deno.test(`${name} may be cut off at any octet`, () => {
     const padding = name.endsWith("padding") ? 6 : 0;
     for (let length = 0; length < packet.length - padding; length++) {
-      const segment = segmentOf(packet.slice(0, length), linkType, true);
+      const segment = segmentOf(packet.slice(0, length), linkType);
       if (segment === undefined || "what" in segment) assert.equal(segment?.what ?? CUT, CUT);
       else assert.deepEqual([segment.payload.length, segment.length], [5 - (packet.length - padding - length), 5]);
     }
@@ -185,13 +185,13 @@ const without: [name: string, packet: Uint8Array, linkType: number, what: string
 
 for (const [name, packet, linkType, what] of without) {
   Deno.test(`there is no segment in ${name}`, () => {
-    const found = segmentOf(packet, linkType, true);
+    const found = segmentOf(packet, linkType);
     assert.deepEqual(found && "what" in found ? found.what : found, what);
   });
 }
 
 Deno.test("fragments say between which addresses they were", () => {
-  const found = segmentOf(IPV4.with(6, 0x20), 101, true);
+  const found = segmentOf(IPV4.with(6, 0x20), 101);
   assert(found !== undefined && "what" in found);
   assert.deepEqual([found.from, found.to], ["\x7f\0\0\x01", "\x7f\0\0\x01"]);
 });
