@@ -17,7 +17,7 @@ get /a?b=c          any target, sent as it is
 head NAME           only the head; delete NAME, options NAME
 `,
   "post put patch purge": `\
-post NAME [values]  a new row; post alone: the server names it
+post NAME [values]  a new row; post: the server names it
 put NAME [values]   a new row, or over the old one
 patch NAME items    some fields of a row
 PURGE /x            any method, in capitals
@@ -94,7 +94,7 @@ export function pageHelpOn(topic: string | undefined): string {
   if (topic !== undefined && topic !== "all") return helpOn(topic);
   const topics = Object.entries(TOPICS).filter(([names]) => ON_PAGE.includes(names.split(" ", 1)[0]));
   const text = topics.map(([, text]) => text).join("");
-  return text.replace("[values]  a new row\n", "values    a new row\n").replace(", @FILE", "");
+  return text.replace(/\[values\] {2}a new row;.*/, "values    a new row").replace(", @FILE", "");
 }
 
 /** Words that complete the last one of a line, and that word as typed. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Completion, SeenNames } from "../../lib/client/help.ts";
+import { type Completion, pageHelpOn, SeenNames } from "../../lib/client/help.ts";
 import { splitLine } from "../../lib/client/words.ts";
 import { MAX_SEEN_NAMES } from "../../lib/limits.ts";
 
@@ -51,4 +51,10 @@ Deno.test("only so many names are kept", () => {
   const names = new SeenNames();
   for (let i = 0; i <= MAX_SEEN_NAMES; i++) names.add(`name${i}`);
   assert.equal(names.complete("get ")[0].length, 1 + MAX_SEEN_NAMES);
+});
+
+Deno.test("the help on a page has what works there: values are not asked for, and no file is read", () => {
+  const text = pageHelpOn(undefined);
+  assert.match(text, /^post NAME values {4}a new row$/m);
+  assert.doesNotMatch(text, /@FILE/);
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { freePort, startServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
 import { LOCAL_COMMANDS, METHODS } from "../../lib/client/command.ts";
@@ -269,6 +270,7 @@ Deno.test("help shows a few commands, or one", async () => {
   assert.equal(first.split("\n").length, 8);
   const all = await help("help all");
   for (const command of ["get", "PURGE", "follow", "?", "exit"]) assert(all.includes(await help(`help ${command}`)));
+  for (const line of all.split("\n")) assert(Buffer.from(line, "latin1").toString().length <= 60, line);
   for (const command of [...METHODS, ...LOCAL_COMMANDS]) assert.match(all, new RegExp(`\\b${command}\\b`));
   assert(!(await help("help get")).includes("put"));
   assert.match((await run(server.port, "help brew")).told, /there is no help on "brew": see help all/);
