@@ -16,7 +16,7 @@ import {
   targetOf,
 } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw.ts";
-import { basicAuthorization, readCurl, readField, readUrl, shellWords } from "./curl.ts";
+import { basicAuthorization, type PastedData, readCurl, readField, readUrl, shellWords } from "./curl.ts";
 import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
 export type Command =
@@ -182,7 +182,10 @@ function requestCommand(method: string, [verb, typed, ...rest]: readonly Word[],
     throw new WrongInput(`${method} needs a /path: ${method} /${object}${hint}`);
   }
   if (object.startsWith("all?")) {
-    const filters = object.slice("all?".length).split("&").map((one) => one.replace(/(?<!:\w+)=/, "=="));
+    const query = object.slice("all?".length);
+    const filters = query.split("&").map((one) => one.replace(/(?<!:\w+)=/, "=="));
+    // What is encoded, or has no value, is no item as it stands.
+    if (/[%+]|(?:^|&)[^=&]*(?:&|$)/.test(query)) throw new WrongInput(`a query stands in a /path: ${shown} /?${query}`);
     throw new WrongInput(`parameters are items: ${shown} all ${filters.join(" ")}`);
   }
   if (!typed.isQuoted && /^[^/]+\//.test(object)) {
@@ -241,18 +244,23 @@ export function holdsCredentials(command: Command): boolean {
     case "request": {
       const { items, pasted } = command.order;
       const target = targetOf(command.order);
-      const text = pasted?.data?.map((part) => "text" in part ? part.text : "").join("") ?? "";
+      const text = [...pasted?.data ?? [], ...items].map(textToJudge).join("\n");
       const members = [...text.matchAll(/(?<![\w-])([\w-]{1,64})"?\s*[:=]/g)].map(([, name]) => name);
-      const parameters = items.flatMap((item) => item.kind === "query" ? item.name : []);
       const fields = items.flatMap((item): AskedField[] =>
         item.kind === "field" ? [[item.name, typeof item.value === "object" ? "file" : item.value]] : []
       );
-      return fieldsHold(fields) || maskQuery(maskTarget(target)) !== target ||
-        [...parameters, ...members].some(isCredentialField);
+      return fieldsHold(fields) || maskQuery(maskTarget(target)) !== target || members.some(isCredentialField);
     }
     default:
       return false;
   }
+}
+
+/** Returns text in which the name of a value stands before : or =. */
+function textToJudge(part: PastedData | Item): string {
+  if ("text" in part) return part.text;
+  if (!("name" in part) || part.kind === "field" || part.kind === "file") return "";
+  return `${part.name}=${part.kind === "json" ? part.value : ""}`;
 }
 
 function fieldsHold(fields: readonly AskedField[]): boolean {

@@ -83,6 +83,8 @@ const commands: [line: string, shown: string | RegExp, table?: TableWords][] = [
   ["get C#", "GET /C%23"],
   ["get Who?", "GET /Who%3F"],
   ["get all?age:gte=2&leg=4", "wrong: parameters are items: get all age:gte=2 leg==4"],
+  ["get all?a=b%20c", "wrong: a query stands in a /path: get /?a=b%20c"],
+  ["head all?leg=4&a", "wrong: a query stands in a /path: head /?leg=4&a"],
   ["", "nothing"],
   ["   ", "nothing"],
   ["help", "help"],
