@@ -21,9 +21,11 @@ export type Message<Head = RequestHead | ResponseHead> = {
   state: "incomplete" | "whole" | "broken";
   /** Its head, once that is complete and valid. */
   head?: Head;
-  /** The start of its first line, if its head was not complete when it broke or was answered. */
+  /** The start of its first line, if its head was not complete when it broke, was cut, or was answered. */
   line?: string;
   interim: boolean;
+  /** Whether octets of it are missing, so that its end is not known. */
+  isCut?: boolean;
   error?: HttpError;
   /** The number of the exchange after whose broken message reading started again with this one. */
   readonly restartsAfter?: number;
@@ -93,10 +95,10 @@ export function finalResponse({ responses }: Exchange): Message<ResponseHead> | 
   return last === undefined || last.interim ? undefined : last;
 }
 
-/** Returns how long after the request's end the final response came; `"early"` if before, `undefined` without one. */
+/** Returns how long after the request's end the final response came; `"early"` if before, `undefined` if not known. */
 export function answeredIn(exchange: Exchange): number | "early" | undefined {
   const { request } = exchange;
   const final = finalResponse(exchange);
-  if (request === undefined || final === undefined) return undefined;
+  if (request === undefined || request.isCut || final === undefined) return undefined;
   return request.state === "incomplete" || final.began < request.ended ? "early" : final.began - request.ended;
 }

@@ -345,6 +345,8 @@ export class ExplainedConnection {
     }
     const isEarly = request.state === "incomplete" || began < request.ended;
     if (!isEarly) return `, ${durationText(began - request.ended)} after the request`;
+    const isLacking = request.isCut || request.state === "incomplete" && this.#mayLackRequests;
+    if (isLacking) return ", before all of the request was captured";
     return interim ? ", before the request ended" : ", answered before its content had come";
   }
 
