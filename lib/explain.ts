@@ -148,10 +148,11 @@ async function explainCapture(
   let valid = true;
   let failure: CaptureError | undefined;
   let connections = 0;
+  let printed: Explained["printed"];
   for (let from: number | undefined = 1; from !== undefined;) {
     const explainer: CaptureExplainer | CaptureList = list
       ? new CaptureList({ print, connection })
-      : new CaptureExplainer({ ...layout, isJson: json, print, connection, from, again });
+      : new CaptureExplainer({ ...layout, isJson: json, print, connection, from, again, printed });
     const { reader } = explainer;
     try {
       explainer.receive(from === 1 ? start : NO_BYTES);
@@ -175,7 +176,7 @@ async function explainCapture(
     valid &&= explained.valid;
     connections = reader.connections;
     for (const note of explained.notes) notes.add(note);
-    from = explained.leftOut;
+    ({ leftOut: from, printed } = explained);
     if (from !== undefined) await input.rewind!();
   }
   if (input.damage !== undefined) notes.add(input.damage);

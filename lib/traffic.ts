@@ -31,8 +31,8 @@ export type Octets = Seen & { readonly kind: "read" | "write"; readonly bytes: U
 /** One end has closed its side: it sent FIN. */
 export type Fin = Seen & { readonly kind: "fin"; readonly by: End };
 
-/** The connection was closed, and why as seen by the socket: whose FIN came first, a reset, a failed handshake. */
-export type Closed = Seen & { readonly kind: "closed"; readonly reason: string };
+/** The connection was closed, and why, as said or as seen by the socket; and whether a reset has ended it. */
+export type Closed = Seen & { readonly kind: "closed"; readonly reason: string; readonly isReset: boolean };
 
 /** An event of a connection. */
 export type TrafficEvent = Opened | Octets | Fin | Closed;

@@ -91,6 +91,43 @@ recorded(
   },
 );
 
+recorded(
+  "a message that its connection's end has cut off is not whole, and was not yet whole before",
+  [],
+  async (tab) => {
+    const about = `document.querySelector(".message.response").innerText`;
+    await tab.until(`${about}.includes("not whole yet")`);
+    assert.match((await tab.texts(".beneath")).at(-1)!, / · not whole · /);
+    await tab.press("End");
+    await tab.until(`/not whole(?! yet)/.test(${about})`);
+  },
+  talk([`> ${GET}`, "< HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "> RST"]),
+);
+
+recorded(
+  "what a capture lacks is shown where it is missing, and nothing is said that it does not show",
+  [],
+  async (tab) => {
+    await tab.press("End");
+    await tab.until(`document.querySelector("#lanes").innerText.includes("Last")`);
+    const lines = await tab.evaluate<string>(`document.querySelector("#lanes").innerText`);
+    assert.match(
+      lines,
+      /200 OK\s[^]*1 · 7 octets of the client [^]*GET \/Rex\s[^]*1 · 9 octets of the server [^]*in the segment before\s/,
+    );
+    assert.doesNotMatch(lines, /answered before/);
+    assert.match(lines, /2 · 404 Not Found[^]*its request is not here/);
+  },
+  [
+    ...talk([
+      ...[`> ${GET.slice(0, 30)}`, `>x ${"x".repeat(7)}`, "< HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"] as const,
+      ...[`> ${GET.replace("Momo", "Rex")}${GET.replace("Momo", "Last")}`, `< ${ANSWER}`] as const,
+      ...[`<x ${"y".repeat(9)}`, `< ${ANSWER}`, "> FIN"] as const,
+    ], 40_001),
+    ...talk([`<x x`, `< ${ANSWER}`], 40_002),
+  ],
+);
+
 Deno.test("what cannot be shown on a page is one line", async () => {
   using folder = new TempFolder();
   const file = `${folder.path}/message`;

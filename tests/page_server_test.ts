@@ -136,7 +136,7 @@ Deno.test("a page that stalls delays nobody, and learns what it missed", async (
   let time = 0;
   const happen = () => {
     journal.receive({ kind: "opened", end: "server", connection: ++time, time, secure: false, ...ADDRESSES });
-    journal.receive({ kind: "closed", end: "server", connection: time, time, reason });
+    journal.receive({ kind: "closed", end: "server", connection: time, time, reason, isReset: false });
   };
   // More than the system takes for a client that does not read.
   for (let i = 0; i < 600; i++) {

@@ -52,4 +52,13 @@ browserTest("a relay's page has three lanes, with the time of each read and writ
   })()`);
   await tab.until(`document.querySelector("#answer").innerText === "200 OK"`);
   await tab.until(`[...document.querySelectorAll(".group")].length === 2`);
+  for (const width of [320, 400, 520, 900]) {
+    await tab.resize(width, 800);
+    const beyond = `(() => {
+      const { left, right } = document.querySelector("#traffic").getBoundingClientRect();
+      const boxes = [...document.querySelectorAll("#lanes button")].map((one) => one.getBoundingClientRect());
+      return boxes.filter((one) => one.left < left || one.right > right).length;
+    })()`;
+    assert.equal(await tab.evaluate(beyond), 0, `at ${width} px`);
+  }
 });

@@ -56,7 +56,11 @@ export class CommandSender {
     try {
       return (await this.#run(parseLine(line, this.#options.words))).trimEnd();
     } catch (error) {
-      if (error instanceof ClientError) throw new HttpError(502, error.message);
+      // A server trusts what its own --cert holds, and has no --cacert.
+      const advice = "the file of --cert may hold it, too";
+      if (error instanceof ClientError) {
+        throw new HttpError(502, error.message.replace("--cacert FILE adds one", advice));
+      }
       if (!(error instanceof WrongInput)) throw error;
       throw new HttpError(422, `Wrong Input: ${[error.message, ...error.command ? [error.command] : []].join(": ")}`);
     } finally {

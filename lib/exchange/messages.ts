@@ -24,13 +24,15 @@ export type Message<Head = RequestHead | ResponseHead> = {
   /** The start of its first line, if its head was not complete when it broke, was cut, or was answered. */
   line?: string;
   interim: boolean;
-  /** Whether octets of it are missing, so that its end is not known. */
-  isCut?: boolean;
   error?: HttpError;
   /** The number of the exchange after whose broken message reading started again with this one. */
   readonly restartsAfter?: number;
   /** The number of the call that brought its first octet: only a later response can answer a request. */
   readonly arrival: number;
+  /** Of a response: whether its request was incomplete then. */
+  readonly isEarly: boolean;
+  /** Whether octets are missing that end it. */
+  isCut?: boolean;
 };
 
 /** A request and its responses. */
@@ -84,8 +86,8 @@ export type EventOfMessage =
   );
 
 /** Names a message, without credentials: a request by its method and target, a response by its status and reason. */
-export function titleOf({ direction, head, line }: Message): string {
-  if (head === undefined) return direction === "request" ? line ?? "" : "";
+export function titleOf({ direction, head, line = "", isCut }: Message): string {
+  if (head === undefined) return direction === "request" ? line : isCut ? line.replace(/^HTTP\/\S+ /, "") : "";
   return head.kind === "request" ? `${head.method} ${maskTarget(head.target)}` : `${head.status} ${head.reason}`.trim();
 }
 
@@ -95,10 +97,12 @@ export function finalResponse({ responses }: Exchange): Message<ResponseHead> | 
   return last === undefined || last.interim ? undefined : last;
 }
 
-/** Returns how long after the request's end the final response came; `"early"` if before, `undefined` if not known. */
-export function answeredIn(exchange: Exchange): number | "early" | undefined {
-  const { request } = exchange;
-  const final = finalResponse(exchange);
-  if (request === undefined || request.isCut || final === undefined) return undefined;
-  return request.state === "incomplete" || final.began < request.ended ? "early" : final.began - request.ended;
+/**
+ * Returns how long after its request's end a response came; `"early"` if before, `undefined` if that end is not here. The
+ * order of calls says what was first: a capture's clock may go back.
+ */
+export function answeredAfter({ exchange: { request }, began, isEarly }: Message): number | "early" | undefined {
+  if (request === undefined || request.isCut) return undefined;
+  if (isEarly || request.state === "broken" && began < request.ended) return "early";
+  return Math.max(0, began - request.ended);
 }

@@ -228,6 +228,7 @@ export class Pairing {
       interim: false,
       restartsAfter,
       arrival: call,
+      isEarly: !isRequest && exchange.request?.state === "incomplete",
     };
     way.restartsAfter = undefined;
     way.message = message;

@@ -54,10 +54,13 @@ export function tapped(
     listener({ kind: "fin", ...seen(), by });
   };
   const peerFin = () => fin(end === "server" ? "client" : "server");
+  const breaks = (error: unknown, how: string) => {
+    broken ??= error instanceof Deno.errors.ConnectionReset ? "reset" : how;
+  };
   const failed = (error: unknown): never => {
     // Many peers end TLS with a FIN alone (RFC 8446 §6.1). A read ended by close() says nothing about the peer.
     if (error instanceof Deno.errors.UnexpectedEof) peerFin();
-    else if (!isClosed) broken ??= error instanceof Deno.errors.ConnectionReset ? "reset" : "broken";
+    else if (!isClosed) breaks(error, "broken");
     throw error;
   };
   const tappedMethod = (kind: "read" | "write") => {
@@ -94,7 +97,8 @@ export function tapped(
         opened();
         if (broken === undefined) fin(end);
         isClosed = true;
-        listener({ kind: "closed", ...seen(), reason: reason ?? broken ?? `by the ${fins[0]}` });
+        const isReset = broken === "reset";
+        listener({ kind: "closed", ...seen(), reason: reason ?? broken ?? `by the ${fins[0]}`, isReset });
       }
       close.call(conn);
     },
@@ -104,7 +108,7 @@ export function tapped(
           opened();
           return info;
         }, (error) => {
-          broken ??= "no TLS handshake";
+          breaks(error, "no TLS handshake");
           throw error;
         }),
     },

@@ -33,3 +33,23 @@ Deno.test("a page's commands may be URLs and lines of curl, without files", asyn
   assert.deepEqual(seen, ['PUT /x {"a":1}', "GET /y ", "GET /z "]);
   sender.close();
 });
+
+Deno.test("a page's commands say how its own server's certificate becomes trusted", async () => {
+  const tls = (name: string) => Deno.readTextFileSync(new URL(`../testdata/tls/${name}.pem`, import.meta.url));
+  using listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert: tls("cert"), key: tls("key") });
+  const { port } = listener.addr;
+  const serving = listener.accept().then((conn) => conn.handshake().catch(() => conn.close()));
+  const sender = new CommandSender({
+    endpoint: { secure: true, host: "127.0.0.1", port },
+    words: { fields: undefined, filterOperators: [] },
+    defaults: [["Host", "h"]],
+    raw: NO_VIEW,
+    takeLines: () => "",
+  });
+  await assert.rejects(sender.send("get z", new AbortController().signal), {
+    message: `Cannot connect to 127.0.0.1:${port}: its certificate is not signed by a trusted authority; ` +
+      "the file of --cert may hold it, too",
+  });
+  await serving;
+  sender.close();
+});

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { answeredIn, type Exchange, type ExchangeEvent, type Message, Pairing, titleOf } from "../../lib/exchange.ts";
+import {
+  answeredAfter,
+  type Exchange,
+  type ExchangeEvent,
+  finalResponse,
+  type Message,
+  Pairing,
+  titleOf,
+} from "../../lib/exchange.ts";
 import { UNREAD_KEPT_OCTETS } from "../../lib/limits.ts";
 import { type Conversation, CONVERSATIONS, stepsOf, type Turn } from "./conversations.ts";
 
@@ -94,7 +102,8 @@ Deno.test("a response took as long as the final one is behind the request's end"
       const [{ direction, octets }] = stepsOf([turn]);
       pairing.octets(direction, octets, time);
     }
-    times.push(answeredIn(last!));
+    const final = finalResponse(last!);
+    times.push(final && answeredAfter(final));
   }
   assert.deepEqual(times, [100, "early", undefined, undefined]);
 });

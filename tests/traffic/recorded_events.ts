@@ -28,7 +28,7 @@ export function eventOf([connection, time, happening]: Happening, server = SERVE
     const opened = { stream: undefined, tcp: TCP, startCaptured: true };
     return { ...seen, ...opened, kind: "opened", local: server, remote: CLIENT, secure: false };
   }
-  if (happening === "closed") return { ...seen, kind: "closed", reason: "by the client" };
+  if (happening === "closed") return { ...seen, kind: "closed", reason: "by the client", isReset: false };
   if (happening.startsWith("FIN ")) return { ...seen, kind: "fin", by: happening.slice(4) as End };
   const [, why, by] = /^(lost|skipped) (\w+)$/.exec(happening) ?? [];
   if (why !== undefined) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Socket } from "../../lib/bytes.ts";
 import type { End, TrafficEvent } from "../../lib/traffic.ts";
 import { lifeLine, tapped, tappedListener } from "../../lib/traffic/tap.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
@@ -87,6 +88,23 @@ Deno.test("a broken connection is reported without a FIN", async () => {
   assert.deepEqual(events, ["client 7 1 opened TCP", "client 7 2 closed reset"]);
 });
 
+Deno.test("that a connection was reset is reported, whatever reason is said", async () => {
+  const seen = { end: "server", connection: 7, time: 1 };
+  for (const method of ["read", "handshake"] as const) {
+    const ends: TrafficEvent[] = [];
+    const conn = {
+      localAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
+      remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 2 },
+      [method]: () => Promise.reject(new Deno.errors.ConnectionReset("reset by peer")),
+      close: () => {},
+    } as unknown as Socket;
+    const tap = tapped(conn, "server", 7, (event) => void ends.push(event), () => 1);
+    await assert.rejects(tap[method]!(new Uint8Array(1)), Deno.errors.ConnectionReset);
+    tap.close("by the client (reset)");
+    assert.deepEqual(ends.at(-1), { kind: "closed", ...seen, reason: "by the client (reset)", isReset: true });
+  }
+});
+
 Deno.test("a TLS connection that ends without close_notify has a FIN", async () => {
   const { events, told, now } = recorder();
   const conn = {
@@ -167,7 +185,7 @@ function eventsAt(end: End): TrafficEvent[] {
     { ...seen, kind: "read", bytes: new Uint8Array(1) },
     { ...seen, kind: "write", bytes: new Uint8Array(49) },
     { ...seen, kind: "fin", by: "client" },
-    { ...seen, kind: "closed", reason: "by the client" },
+    { ...seen, kind: "closed", reason: "by the client", isReset: false },
   ];
 }
 

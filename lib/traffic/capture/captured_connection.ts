@@ -199,7 +199,8 @@ export class CapturedConnection {
       this.#countAfterReset(side, segment);
       return true;
     }
-    if (side === by || side.flow.newOctets(segment.sequence, segment.length) === 0) {
+    const { sequence, length, flags } = segment;
+    if (side === by || side.flow.newOctets(sequence, length) === 0 && (flags & FIN) === 0) {
       this.#held.push({ side, segment: { ...segment, payload: segment.payload.slice() }, packet });
       budget.used += SEGMENT_BYTES + segment.payload.length;
       return true;
@@ -221,12 +222,13 @@ export class CapturedConnection {
 
   #close(packet: PacketFacts, reason: string): void {
     this.#markResponses();
-    this.#emit(packet, { kind: "closed", reason });
+    const isReset = reason === "reset";
+    this.#emit(packet, { kind: "closed", reason, isReset });
     this.#ended = true;
     for (const { flow } of this.#sides!) flow.discard();
     const held = this.#takeHeld();
     // After a reset the sides know what was sent before.
-    if (reason !== "reset") this.#sides = this.#reset = undefined;
+    if (!isReset) this.#sides = this.#reset = undefined;
     else for (const { side, segment } of held) this.#countAfterReset(side, segment);
   }
 
@@ -269,7 +271,7 @@ export class CapturedConnection {
     const { handshake } = this.#tcp;
     if (handshake.length !== 2 || this.#hasOctets) return;
     handshake.push(number);
-    if (this.#syns === 2) this.#tcp.roundTrip = time - this.#synTime!;
+    if (this.#syns === 2 && time >= this.#synTime!) this.#tcp.roundTrip = time - this.#synTime!;
   }
 
   #octets(side: Side, bytes: Uint8Array, packet: PacketFacts): void {
@@ -301,7 +303,8 @@ export class CapturedConnection {
       by: this.#endOf(side),
       octets,
       why: flow.isSeen ? "not captured" : "only acknowledged",
-      ...cut && { cut: { packet: cut.number, octets: cut.cut! } },
+      // One that is not cut has fewer octets than its header says.
+      ...cut?.cut !== undefined && { cut: { packet: cut.number, octets: cut.cut } },
     });
   }
 

@@ -2,7 +2,15 @@
 
 import { addressText } from "../../address.ts";
 import { counted } from "../../bytes.ts";
-import { Beginning, type Direction, type Exchange, Explainer, type Explanation, type Message } from "../../exchange.ts";
+import {
+  answeredAfter,
+  Beginning,
+  type Direction,
+  type Exchange,
+  Explainer,
+  type Explanation,
+  type Message,
+} from "../../exchange.ts";
 import { KEPT_ORIGINS, MAX_EXPLAINED_CHUNKS, MAX_EXPLAINED_CONTENT_OCTETS, SHOWN_ORIGINS } from "../../limits.ts";
 import { ExchangeJson } from "../explain/json.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
@@ -92,7 +100,7 @@ export class ExplainedConnection {
 
   receive(event: Exclude<CaptureEvent, OpenedInCapture> | Acknowledged): void {
     if (event.kind === "closed") {
-      this.isReset = event.reason === "reset";
+      this.isReset = event.isReset;
       // With two FINs there is nothing to add.
       if (this.#ends.length < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
       return this.end();
@@ -327,27 +335,26 @@ export class ExplainedConnection {
   /** Returns a message's name, and how long after those before it it came. */
   #titleOf({ message, direction }: Explanation): [title: string, after: string] {
     if (message === undefined) return [`from the ${direction === "request" ? "client" : "server"}, not explained`, ""];
-    const { exchange: { number }, began, ended, interim } = message;
+    const { exchange: { number }, began, ended, interim, state } = message;
     if (direction === "response") {
-      if (!interim) this.#lastEnd = { time: ended, exchange: number };
+      // Where another one ended is not known.
+      if (!interim) this.#lastEnd = { time: state === "whole" ? ended : Infinity, exchange: number };
       return [`${interim ? "interim " : ""}response ${number}`, this.#answerText(message)];
     }
     const { time, exchange } = this.#lastEnd;
     return [`request ${number}`, began >= time ? `, ${durationText(began - time)} after response ${exchange}` : ""];
   }
 
-  #answerText({ exchange, began, interim }: Message): string {
-    const { request, unread } = exchange;
+  #answerText(response: Message): string {
+    const { exchange: { request, unread }, interim } = response;
+    const isUnknown = this.#missingIn.has("request") || this.#mayLackRequests;
     if (unread !== undefined) return `, to a request that was not read: see the fault of request ${unread}`;
-    if (request === undefined) {
-      const isUnknown = this.#missingIn.has("request") || this.#mayLackRequests;
-      return isUnknown ? ", to a request that was not captured" : ", to no request here";
-    }
-    const isEarly = request.state === "incomplete" || began < request.ended;
-    if (!isEarly) return `, ${durationText(began - request.ended)} after the request`;
-    const isLacking = request.isCut || request.state === "incomplete" && this.#mayLackRequests;
-    if (isLacking) return ", before all of the request was captured";
-    return interim ? ", before the request ended" : ", answered before its content had come";
+    if (request === undefined) return isUnknown ? ", to a request that was not captured" : ", to no request here";
+    const after = answeredAfter(response);
+    if (typeof after === "number") return `, ${durationText(after)} after the request`;
+    if (isUnknown || after === undefined) return ", before all of the request was captured";
+    if (interim) return ", before the request ended";
+    return `, answered before its ${request.head ? "content" : "head"} had come`;
   }
 
   get #title(): string {

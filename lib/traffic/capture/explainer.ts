@@ -16,12 +16,16 @@ export interface CaptureExplainerOptions extends Omit<CaptureTextOptions, "json"
   /** Whether the file can be read again for connections that are left out; else they are only named. */
   readonly again?: boolean;
   readonly maxHeld?: number;
+  /** What the pass before has printed last. */
+  readonly printed?: Explained["printed"];
 }
 
 export interface Explained {
   readonly valid: boolean;
   /** The first connection that is left out: the file has to be read again from there. */
   readonly leftOut: number | undefined;
+  /** The connection that was printed last. */
+  readonly printed?: { readonly number: number; readonly isHttp?: boolean };
   /** One line on each thing that was not read. */
   readonly notes: readonly string[];
 }
@@ -145,15 +149,15 @@ export class CaptureExplainer {
   #turn: number;
   /** Connections with HTTP that ended with a reset. */
   readonly #resets = new Set<number>();
-  /** The connection that was printed last. */
-  #printed: { readonly number: number; readonly isHttp?: boolean } | undefined;
+  #printed: Explained["printed"];
   #held = 0;
   #valid = true;
   #leftOut: number | undefined;
 
   constructor(private readonly options: CaptureExplainerOptions) {
     this.#layout = { ...options, json: options.isJson ? () => this.reader.start : undefined };
-    const { connection, from = 1 } = options;
+    const { connection, from = 1, printed } = options;
+    this.#printed = printed;
     this.#turn = connection ?? from;
     const wanted = (number: number) => number >= from && number < (this.#leftOut ?? Infinity);
     const acknowledged = (event: Acknowledged) => this.#receiveEvent(event);
@@ -173,7 +177,7 @@ export class CaptureExplainer {
     }
     const late = this.reader.notesAfterResets(this.#resets);
     const valid = this.#valid && late.length === 0;
-    return { valid, leftOut: this.#leftOut, notes: [...notes, ...late] };
+    return { valid, leftOut: this.#leftOut, printed: this.#printed, notes: [...notes, ...late] };
   }
 
   #receiveEvent(event: CaptureEvent | Acknowledged): void {

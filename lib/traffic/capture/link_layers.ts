@@ -70,7 +70,9 @@ const AUTHENTICATION_HEADER = 51;
 const EXTENSIONS: readonly number[] = [0, 43, 60, 135, 139, 140, FRAGMENT_HEADER, AUTHENTICATION_HEADER];
 const UDP = 17;
 const MAX_TUNNELS = 8;
-const CUT: SkippedPacket = { what: "which not all headers were captured: tcpdump -s 0" };
+/** The same of a packet that was cut when it was captured, and of one that was not. */
+export const CUT: SkippedPacket = { what: "which not all headers were captured: tcpdump -s 0" };
+export const SHORT: SkippedPacket = { what: "fewer octets than their headers have" };
 const FRAGMENTS = "IP fragments, which are not put together";
 
 /** Returns what several numbers announce. */

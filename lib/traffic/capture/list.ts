@@ -80,7 +80,7 @@ export class CaptureList {
       this.#connections.set(number, new ListedConnection(event, (line) => this.#add(line)));
     } else if (event.kind === "closed") {
       this.#endConnection(number);
-      if (!this.#others.has(number) && event.reason === "reset") this.#resets.add(number);
+      if (!this.#others.has(number) && event.isReset) this.#resets.add(number);
     } else this.#connections.get(number)?.receive(event);
   }
 

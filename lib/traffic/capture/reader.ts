@@ -9,7 +9,7 @@ import {
 } from "../../limits.ts";
 import type { Acknowledged, CaptureEvent } from "./capture_events.ts";
 import { CapturedConnection, type ConnectionContext } from "./captured_connection.ts";
-import { ACK, type Segment, segmentOf, type SkippedPacket, SYN } from "./link_layers.ts";
+import { ACK, CUT, type Segment, segmentOf, SHORT, type SkippedPacket, SYN } from "./link_layers.ts";
 import { type Packet, PacketFile } from "./packet_file.ts";
 
 export { directionOf } from "../tap.ts";
@@ -87,7 +87,7 @@ export class CaptureReader extends PacketFile {
     this.#lastTime = time;
     const segment = segmentOf(bytes, linkType);
     if (segment === undefined) return;
-    if ("what" in segment) return this.#skip(segment, number);
+    if ("what" in segment) return this.#skip(segment === CUT && packet.cut === undefined ? SHORT : segment, number);
     for (const connection of this.#reset) {
       if (!connection.expire(time)) break;
       this.#reset.delete(connection);

@@ -104,11 +104,10 @@ export class Flow<P> {
 
   /** What is missing before it will not come any more. One far beyond what was sent is another connection's. */
   acknowledge(sequence: number, packet: P): void {
-    if (this.#ended) return;
     this.start(sequence);
     if (distance(this.#sent, sequence) > MAX_ACKNOWLEDGED_AHEAD) return;
     if (distance(this.#acknowledged, sequence) > 0) this.#acknowledged = sequence;
-    this.#advance(packet);
+    if (!this.#ended) this.#advance(packet);
   }
 
   newOctets(sequence: number, length: number): number {

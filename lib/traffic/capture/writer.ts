@@ -192,7 +192,7 @@ export class CaptureWriter {
         this.#packet(event.time, connection, event.by, FIN | ACK, `FIN by the ${event.by}`);
         return this.#packet(event.time, connection, otherEnd(event.by), ACK, MADE_UP);
       case "closed":
-        if (event.reason === "reset") this.#packet(event.time, connection, other, RST | ACK, `reset by the ${other}`);
+        if (event.isReset) this.#packet(event.time, connection, other, RST | ACK, `reset by the ${other}`);
         this.#connections.delete(key);
     }
   }

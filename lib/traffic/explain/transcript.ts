@@ -84,7 +84,7 @@ export class Transcript {
       }
       case "closed":
         this.#ended = true;
-        if (event.reason === "reset") this.#print(event.time, "<", " RST");
+        if (event.isReset) this.#print(event.time, "<", " RST");
         this.#start = undefined;
     }
   }

@@ -3,9 +3,10 @@
 import { addressText, isLoopback, withoutMapping } from "../../address.ts";
 import { counted } from "../../bytes.ts";
 import {
-  answeredIn,
+  answeredAfter,
   type Direction,
   type Exchange,
+  finalResponse,
   type Message,
   Pairing,
   type PairingOptions,
@@ -138,7 +139,8 @@ export class Messages {
 /** Copies an exchange, which may change later. */
 function pageExchange(exchange: Exchange): PageExchange {
   const { number, request, responses, unread } = exchange;
-  const time = answeredIn(exchange);
+  const final = finalResponse(exchange);
+  const time = final && answeredAfter(final);
   return {
     number,
     ...request && { request: pageMessage(request) },

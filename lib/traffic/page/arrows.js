@@ -50,7 +50,7 @@ export function drawGroup(group, number) {
       about: some.flatMap((message) => aboutMessage(connection, exchange, message, lines)),
     };
   };
-  node.append(...drawBehind("read", carriedBy("request")));
+  node.append(...drawBehind("wire", readWord().word, carriedBy("request")));
   if (lines.length > MAX_LINES) {
     node.append(element("p", "faint", `${lines.length - MAX_LINES} more reads and writes before these`));
   }
@@ -61,16 +61,16 @@ export function drawGroup(group, number) {
     last = time;
     node.append(drawEvent(line, group, number, carriedBy(line)));
   }
-  node.append(...drawBehind("write", carriedBy("response")));
+  node.append(...drawBehind("wire back", readWord().back, carriedBy("response")));
   return node;
 }
 
-/** An arrow for messages that came with the octets of others. @param {"read" | "write"} kind
+/** An arrow for messages that came with the octets of others. @param {string} classes @param {string} word
  * @param {Carried} carried */
-function drawBehind(kind, { titles, about }) {
+function drawBehind(classes, word, { titles, about }) {
   if (titles.length === 0) return [];
-  const wire = element("span", kind === "read" ? "wire" : "wire back", ...titles);
-  const beneath = element("span", "beneath", `in the ${kind} before`, ...about);
+  const wire = element("span", classes, ...titles);
+  const beneath = element("span", "beneath", `in the ${word} before`, ...about);
   return [element("div", "event", element("span", "at"), wire, element("span", "at"), beneath)];
 }
 
@@ -113,7 +113,7 @@ function aboutMessage(connection, exchange, message, lines) {
     if (reads.length > 1) parts.push(`${octetsIn(request)} in ${counted(reads.length, one.word)}`);
     if (request.behind !== undefined) parts.push(`read on behind the fault of request ${request.behind}`);
   }
-  if (!message.whole && message.fault === undefined) parts.push("not whole yet");
+  if (!message.whole && message.fault === undefined) parts.push(connection.open ? "not whole yet" : "not whole");
   if (!isRequest && message === responses.at(-1)) {
     if (answeredIn === "early") parts.push("answered before its content had come");
     else if (answeredIn !== undefined) parts.push(`answered in ${duration(answeredIn)}`);
@@ -124,13 +124,16 @@ function aboutMessage(connection, exchange, message, lines) {
     }
   }
   if (request === undefined && message === responses[0]) {
-    const why = unread === undefined
-      ? "nobody asked for this"
-      : `its request was not read: see the fault of request ${unread}`;
-    parts.push(element("span", "bad", why));
+    parts.push(element("span", "bad", whyUnasked(unread)));
   }
   if (message.fault) parts.push(element("span", "bad", ...visible(message.fault)));
   return parts.flatMap((one) => [" · ", one]);
+}
+
+/** Why a response has no request. @param {number | undefined} unread The request whose fault hid it. */
+export function whyUnasked(unread) {
+  if (unread !== undefined) return `its request was not read: see the fault of request ${unread}`;
+  return arePackets() ? "its request is not here" : "nobody asked for this";
 }
 
 /** What brings octets to the end that saw them: packets were taken at one place between the ends. */

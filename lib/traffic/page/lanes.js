@@ -160,7 +160,7 @@ function sourceOf({ lines, exchange, connection, first, last }, number) {
     );
   return `${first} ${last} ${counts} ${sides} ${
     isChosen(connection, exchange)
-  } ${place} ${connection.tapped} ${shown} ${state.start}`;
+  } ${place} ${connection.open} ${connection.tapped} ${shown} ${state.start}`;
 }
 
 /** Events as groups: one for each exchange, and one for what belongs to none. @param {PageEvent[]} list
@@ -191,7 +191,8 @@ function groupsOf(list) {
       ? groups.findLast((one) => one.connection === connection && one.exchange !== undefined)
       : undefined;
     // What both ends saw of the same thing goes together.
-    const place = exchange?.number ?? (event.direction !== undefined ? `event ${event.number}` : event.kind);
+    const isAlone = event.direction !== undefined || event.kind === "missing";
+    const place = exchange?.number ?? (isAlone ? `event ${event.number}` : event.kind);
     const key = isEnd ? end : asks?.key ?? `${connection.number} ${place}`;
     let group = byKey.get(key);
     if (group === undefined) {

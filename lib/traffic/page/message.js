@@ -11,7 +11,7 @@
  * @import { Connection, Direction, Exchange, Message } from "./state.js"
  */
 
-import { readWord } from "./arrows.js";
+import { readWord, whyUnasked } from "./arrows.js";
 import { view } from "./place.js";
 import { exchangeAt, octetsSeen } from "./shown.js";
 import { mainEnd, state } from "./state.js";
@@ -76,7 +76,9 @@ function partsOf(connection, { request, responses, answeredIn }) {
     const about = [octetsIn({ from: message.from, to })];
     const isLast = message === responses.at(-1);
     if (isLast && answeredIn !== undefined && answeredIn !== "early") about[0] = `answered in ${duration(answeredIn)}`;
-    if (!message.whole && message.fault === undefined || to < message.to) about.push("not whole yet");
+    if (!message.whole && message.fault === undefined || to < message.to) {
+      about.push(isClosed(connection) ? "not whole" : "not whole yet");
+    }
     if (direction === "request" && isAmongOthers()) about.push(`connection ${connection.number}`);
     return { direction, message, to, cuts, about: about.join(" · ") };
   };
@@ -150,10 +152,10 @@ function show(connection, exchange, parts, messages) {
   part("message-title").title = whole + name;
   const blocks = parts.map((one, index) => drawPart(one, messages[index]));
   if (parts[0].direction === "response") {
-    const why = unread === undefined ? "nobody asked for this" : `not read: see the fault of request ${unread}`;
-    blocks.unshift(element("p", "absent request", why));
+    blocks.unshift(element("p", "absent request", whyUnasked(unread)));
   } else if (parts.length === 1) {
-    blocks.push(element("p", "absent response", responses.length > 0 ? "not yet" : absence(connection)));
+    const why = isClosed(connection) ? "none: the connection was closed" : "not yet";
+    blocks.push(element("p", "absent response", why));
   }
   const box = part("messages");
   const isSame = box.dataset.shown === `${connection.number} ${exchange.number}`;
@@ -170,11 +172,10 @@ function show(connection, exchange, parts, messages) {
   drawMeaning();
 }
 
-/** Why there is no response, at the moment that is looked at. @param {Connection} connection */
-function absence({ number, open }) {
+/** Whether a connection was closed, at the moment that is looked at. @param {Connection} connection */
+function isClosed({ number, open }) {
   const closed = state.events.findLast((event) => event.connection === number && event.kind === "closed");
-  const isClosed = !open && closed && (state.current === 0 || closed.number <= state.current);
-  return isClosed ? "none: the connection was closed" : "not yet";
+  return !open && closed && (state.current === 0 || closed.number <= state.current);
 }
 
 /** @param {Part} part @param {Loaded | undefined} message */

@@ -9,8 +9,9 @@ import { type Answer, ContentPrint, type Interim } from "./compare.ts";
 /** Why a source sends no more answers, if the server has ended its side. */
 export const CLOSED_BY_SERVER = "the server closed the connection";
 
-/** Why a recorded answer without a recorded request is not compared: the request cannot be sent. */
+/** Why a recorded answer is not compared whose request cannot be sent: it is not in the recording, or not all of it. */
 export const NOT_ASKED = "its request was not captured";
+export const PART_ASKED = "not all of its request was captured";
 
 /** The outcome of a request: an answer, or why there is none. */
 export type AnswerOutcome = { readonly answer: Answer } | { readonly answer?: undefined; readonly why: string };
@@ -47,7 +48,7 @@ class Side {
   /** Whether the current call completes a response. */
   #completes = false;
 
-  /** Takes a function that receives exchanges without a request instead, if not all requests are known. */
+  /** Takes a function that receives exchanges without a whole request instead, if not all requests are known. */
   constructor(private readonly notAsked?: (exchange: Exchange) => void) {}
 
   /** Receives octets of the server. Returns whether they complete a response, interim or final. */
@@ -112,6 +113,7 @@ class Side {
     this.interims = [];
     this.#content = new ContentPrint();
     if (this.notAsked && exchange.request === undefined) return this.notAsked(exchange);
+    if (this.notAsked && exchange.request!.state === "incomplete") return this.#outcome(exchange, { why: PART_ASKED });
     this.finals++;
     this.#outcome(exchange, outcome);
   }

@@ -142,11 +142,12 @@ export class Replayer {
         if (event.why === "skipped") return;
         recorded.end(`${event.octets} octets of the ${event.by} are missing in it`);
         if (event.by === "server") return;
+        for (const { pairing } of [recorded, live.dialogue.now]) pairing.gap("request", event.octets);
         await this.#catchUp();
         live.unsentWhy ??= "what comes before them is missing in the recording";
         return;
       case "closed":
-        await this.#end(live, `the connection ${event.reason === "reset" ? "was reset" : `ended ${event.reason}`}`);
+        await this.#end(live, `the connection ${event.isReset ? "was reset" : `ended ${event.reason}`}`);
     }
   }
 

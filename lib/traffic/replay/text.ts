@@ -7,10 +7,10 @@ import { counted } from "../../bytes.ts";
 import type { RequestHead } from "../../http_message.ts";
 import { maskCredentials, maskTarget } from "../../masking.ts";
 import { jsonText, octetsForJson } from "../explain/json.ts";
-import type { Painter } from "../../terminal.ts";
+import { escapeText, type Painter } from "../../terminal.ts";
 import { readable } from "../../exchange.ts";
 import { ABSENT, type Answer, type Difference, differences, type EntityTags, statusText } from "./compare.ts";
-import { NOT_ASKED, type ReplayedExchange } from "./dialogue.ts";
+import { NOT_ASKED, PART_ASKED, type ReplayedExchange } from "./dialogue.ts";
 
 /** Characters of a field's value or of content that are shown of each side. */
 const SHOWN_CHARACTERS = 240;
@@ -40,14 +40,14 @@ export function compareExchange(exchange: ReplayedExchange, tags: EntityTags): C
 export function exchangeText(connection: number, compared: Compared, painter: Painter): string {
   const { number, title, request, recorded, now, verdict, differences, why } = compared;
   const start = `connection ${connection}, exchange ${number}: ${shown(title) || "no request"}: `;
-  if (why === NOT_ASKED) return `${start}not compared: ${why}`;
+  if (why === NOT_ASKED || why === PART_ASKED) return `${start}not compared: ${why}`;
   if (verdict === "not compared") {
-    return `${start}not compared, for the recording has no whole response: ${shown(why!)}`;
+    return `${start}not compared, for the recording has no whole response: ${escapeText(why!)}`;
   }
   const [was, is] = [recorded.answer!, now.answer];
   if (verdict === "same") return `${start}${painter("green", "same")}, ${shown(statusText(is!))}`;
   const lines = is === undefined
-    ? [`    recorded: ${shown(statusText(was))}`, `    now:      no whole response: ${shown(why!)}`]
+    ? [`    recorded: ${shown(statusText(was))}`, `    now:      no whole response: ${escapeText(why!)}`]
     : differences.flatMap(differenceLines);
   const hint = is && hintFor(was, is, request);
   if (hint !== undefined) lines.push(`    (${shown(hint)})`);
@@ -102,7 +102,7 @@ function hintFor(recorded: Answer, now: Answer, request: RequestHead | undefined
 }
 
 export function unsentText(connection: number, octets: number, why: string): string {
-  return `connection ${connection}: ${counted(octets, "octet")} not sent: ${shown(why)}`;
+  return `connection ${connection}: ${counted(octets, "octet")} not sent: ${escapeText(why)}`;
 }
 
 export function beyondText(connection: number): string {

@@ -119,6 +119,11 @@ const cases: [name: string, segments: SegmentSpec[], events: string[], afterRese
     { ...SECOND, time: 101 },
     { ...RESPONSE, sequence: AFTER.server, acknowledged: AFTER_REQUEST + GET.length, time: 102 },
   ], [OPENED, `1 > ${GET}`, `1 < ${OK}`, `1 > ${GET}`, `1 < ${OK}`]],
+  ["whose reset is in the window, and whose receiver ends it later", [
+    ...[...handshake(), REQUEST, { ...RESET, sequence: 600 }],
+    { ...RESPONSE, time: 100 },
+    { ...SECOND, octets: "", flags: ACK | FIN, time: 101 },
+  ], [OPENED, `1 > ${GET}`, `1 < ${OK}`, "1 FIN client"]],
   [
     "whose reset is in the window, and whose receiver sends nothing new",
     [

@@ -124,6 +124,19 @@ Deno.test("packets that were cut are named as the cause of what is missing", () 
   assert.match(text, /\nresponse 1 at 0\.004000 s, before all of the request was captured, /);
 });
 
+Deno.test("a packet with fewer octets than its header says is not said to be cut", () => {
+  const packets = talk([`> ${GET}`, `< ${OK}`, "> FIN"]).map(ipPacket);
+  packets[4] = packets[4].subarray(0, 60);
+  assert.match(textOf(pcap(packets)), /-- 20 octets of the server not captured \(before packet 6\)\n/);
+});
+
+Deno.test("a clock that goes back changes no order, and no time is less than none", () => {
+  const packets = talk([`> ${GET}`, `< ${OK}`, `> ${GET}`]).map(ipPacket);
+  const text = textOf(pcap(packets, { times: packets.map((_, i) => 1000 - i) }));
+  assert.match(text, /\nresponse 1 at -0\.004000 s, 0 µs after the request, from packet 5\b/);
+  assert.doesNotMatch(text, /round trip|answered before/);
+});
+
 const HEAD = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
 const EXPECT = "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
 const BAD = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -155,7 +168,7 @@ const titles: [name: string, turns: Turn[], lines: string[], valid: boolean][] =
   ], false],
   ["answered before its head ended", ["> HEAD / HTTP/1.1\r\nHost", `< ${BAD}`], [
     "request 1",
-    "response 1 answered before its content had come",
+    "response 1 answered before its head had come",
   ], false],
   ["with a response that nobody asked for", [`< ${OK}`, `> ${GET}`, `< ${OK}`], [
     "response 1 to no request here",
@@ -187,6 +200,30 @@ const titles: [name: string, turns: Turn[], lines: string[], valid: boolean][] =
     "not read: see the fault of response 1",
     "request 2",
     "-- response to request 2 not read: see the fault of response 1",
+  ], false],
+  ["with a request that is not all captured", [`> ${GET.slice(0, 20)}`, `>x ${GET.slice(20)}`, `< ${OK}`, `> ${GET}`], [
+    "request 1",
+    "response 1 before all of the request was captured",
+    `-- ${GET.length - 20} octets of the client not captured (before packet 6)`,
+    "request 2 after response 1",
+    "-- no response to request 2",
+  ], false],
+  ["after a response whose end is not known", [
+    ...[
+      `> ${GET}`,
+      `< HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe`,
+      "<x llo\r\n",
+      "< 0\r\n\r\n",
+    ] as const,
+    ...[`> ${GET}`, `< ${OK}`] as const,
+  ], [
+    "request 1",
+    "response 1 after the request",
+    "-- 5 octets of the server not captured (before packet 7)",
+    "request 2",
+    "response 2 after the request",
+    "from the server",
+    "not read: octets are missing before",
   ], false],
   ["with a lost response", [`> ${GET}`, `<x ${OK}`, `> ${GET}`, `< ${OK}`], [
     "request 1",

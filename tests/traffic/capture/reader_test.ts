@@ -51,8 +51,8 @@ function traffic(end: End): TrafficEvent[] {
     { kind: "fin", ...seen(1, 60), by: "server" },
     { kind: "fin", ...seen(2, 70), by: "client" },
     { kind: "fin", ...seen(1, 80), by: "client" },
-    { kind: "closed", ...seen(1, 80), reason: "by the server" },
-    { kind: "closed", ...seen(2, 90), reason: "reset" },
+    { kind: "closed", ...seen(1, 80), reason: "by the server", isReset: false },
+    { kind: "closed", ...seen(2, 90), reason: "reset", isReset: true },
   ];
 }
 
@@ -187,18 +187,20 @@ Deno.test("what is not read is reported", () => {
     blocks.interface(6),
     blocks.packet(packet.with(6, 0x20)),
     blocks.packet(packet.with(6, 0x20)),
-    blocks.packet(packet.subarray(0, 30)),
+    blocks.packet(packet.subarray(0, 30), { sent: 41 }),
     blocks.packet(packet.with(9, 17)),
     blocks.packet(packet, { from: 1 }),
     blocks.packet(new Uint8Array(300_000)),
+    blocks.packet(packet.subarray(0, 30)),
     blocks.packet(packet).subarray(0, 30),
   ]);
   assert.deepEqual(readCapture(file).notes, [
     "left out: 2 packets of IP fragments, which are not put together (the first is packet 1)",
     "left out: 1 packet of which not all headers were captured: tcpdump -s 0 (packet 3)",
     "left out: 1 packet of Token Ring (link type 6) (packet 5)",
+    "left out: 1 packet of fewer octets than their headers have (packet 7)",
     "left out: 1 packet with more than 262144 octets",
-    "the file is cut off in the block after packet 6",
+    "the file is cut off in the block after packet 7",
   ]);
 });
 

@@ -86,7 +86,9 @@ function eventOf(
     const [local, remote] = seen.end === "server" ? [happening, client] : [client, happening];
     return { ...seen, kind: "opened", local, remote, secure: false };
   }
-  if (happening === "reset" || happening === "closed") return { ...seen, kind: "closed", reason: happening };
+  if (happening === "reset" || happening === "closed") {
+    return { ...seen, kind: "closed", reason: "by the client", isReset: happening === "reset" };
+  }
   if (happening.startsWith("FIN ")) return { ...seen, kind: "fin", by: happening.slice(4) as End };
   const isRead = (happening[0] === "<") === (seen.end === "server");
   return { ...seen, kind: isRead ? "read" : "write", bytes: wireOctets(happening.slice(2)) };

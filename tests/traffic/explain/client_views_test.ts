@@ -61,7 +61,7 @@ Deno.test("a request that is sent again on a new connection is explained once", 
   exchange.receive(octets("write", "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"));
   exchange.receive(octets("read", "HTTP/1.1 200 OK\r\n\r\nabc"));
   exchange.receive({ ...SEEN, kind: "fin", by: "server" });
-  exchange.receive({ ...SEEN, kind: "closed", reason: "by the server" });
+  exchange.receive({ ...SEEN, kind: "closed", reason: "by the server", isReset: false });
   const lines = shown(exchange);
   assert.equal(lines.filter((line) => line === "GET").length, 1);
   assert(lines.includes("abc"));

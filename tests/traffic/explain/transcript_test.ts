@@ -34,7 +34,7 @@ class Exchange {
     const seen = { ...SEEN, time: this.#time += 1000 };
     if (happening === "fin") return { ...seen, kind: "fin", by: "client" };
     if (happening === "server fin") return { ...seen, kind: "fin", by: "server" };
-    if (happening === "reset") return { ...seen, kind: "closed", reason: "reset" };
+    if (happening === "reset") return { ...seen, kind: "closed", reason: "reset", isReset: true };
     return { ...seen, kind: happening[0] === ">" ? "write" : "read", bytes: wireOctets(happening.slice(2)) };
   }
 }

@@ -61,7 +61,7 @@ Deno.test("a connection's events are told in order, with the exchanges and rows 
   octets("write", CREATED);
   take({ kind: "fin", by: "client" });
   take({ kind: "fin", by: "server" });
-  take({ kind: "closed", reason: "by the client" });
+  take({ kind: "closed", reason: "by the client", isReset: false });
   assert.deepEqual(told().map(({ kind, from, to, by, reason }) => [kind, from ?? by ?? reason, to]), [
     ["opened", undefined, undefined],
     ["read", 0, 10],
@@ -94,8 +94,8 @@ Deno.test("the client's end, if it is here, is told under the server's number", 
   assert.deepEqual(told(), [], "the server has not accepted it yet");
   open(7, "server");
   octets("read", "GET", "server", 7);
-  take({ kind: "closed", reason: "reset" }, "server", 7);
-  take({ kind: "closed", reason: "reset" }, "client", 1);
+  take({ kind: "closed", reason: "reset", isReset: true }, "server", 7);
+  take({ kind: "closed", reason: "reset", isReset: true }, "client", 1);
   assert.deepEqual(told().map(({ kind, end, connection, from, to }) => [kind, end, connection, from, to]), [
     ["opened", "server", 7, undefined, undefined],
     ["opened", "client", 7, undefined, undefined],
@@ -129,7 +129,7 @@ Deno.test("after writes that were not seen while it was asked for, the table is 
   const write = () => {
     open();
     wrote(A);
-    take({ kind: "closed", reason: "reset" });
+    take({ kind: "closed", reason: "reset", isReset: true });
   };
   write();
   journal.tick(1);
@@ -153,12 +153,12 @@ Deno.test("a write whose answer never left has the table asked for again", async
   open();
   octets("read", PUT);
   wrote(A);
-  take({ kind: "closed", reason: "reset" });
+  take({ kind: "closed", reason: "reset", isReset: true });
   journal.tick(2);
   assert.equal(asked(), 2);
   await journal.askTable();
   open(2);
-  take({ kind: "closed", reason: "reset" }, "server", 2);
+  take({ kind: "closed", reason: "reset", isReset: true }, "server", 2);
   journal.tick(3);
   assert.equal(asked(), 2, "nothing was written");
   // One that is done only after the client has left.
@@ -309,7 +309,7 @@ Deno.test("when there is too much, whole connections are left out and counted, u
   octets("read", "E");
   octets("read", "T");
   open(2);
-  take({ kind: "closed", reason: "reset" });
+  take({ kind: "closed", reason: "reset", isReset: true });
   journal.tick(5);
   assert.deepEqual(told().map(({ kind }) => kind), ["table", "opened", "read", "read", "left out"]);
   assert.equal(told().at(-1)!.reason, "Too much at once: 2 connections are left out, with 3 events.");

@@ -44,6 +44,10 @@ Deno.test("what differs is shown as it was and as it is", () => {
   );
 });
 
+Deno.test("why there is no whole response is text, not octets", () => {
+  assert.match(textOf(GET, OK, "SSH-2.0\r\n"), / no whole response: no valid HTTP: .* \(RFC 9112 §2\.3\)$/);
+});
+
 Deno.test("a compared exchange as JSON", () => {
   const members = { connection: 3, exchange: 1, method: "GET", target: "/a" };
   const json = (recorded: string | undefined, now: string | undefined) => JSON.parse(replayed(GET, recorded, now).json);
