@@ -7,7 +7,7 @@ import { browserTest, urlOf } from "./page_support.ts";
 import { runProgram, ServeProcess } from "./serve_process.ts";
 import { TempFolder } from "./support.ts";
 import type { Tab } from "./chromium.ts";
-import { capture, talk } from "./traffic/captures.ts";
+import { capture, SERVER, talk } from "./traffic/captures.ts";
 
 const GET = "GET /Momo HTTP/1.1\r\nHost: a\r\nCookie: s3cret\r\n\r\n";
 const ANSWER = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
@@ -162,3 +162,19 @@ recorded(
   },
   talk(Array.from({ length: 4_999 }, () => [`> ${GET}`, `< ${ANSWER}`] as const).flat(), 40_001),
 );
+
+const LATE = talk([`> ${GET}`, `< ${ANSWER}`], 40_001);
+const REX = talk([`> ${GET.replace("Momo", "Rex")}`, `< ${ANSWER}`], 40_002);
+
+recorded("a capture opens at the exchange that began first, whose connection may be a later one", [], async (tab) => {
+  await tab.until(`document.querySelector("#message-title").innerText === "GET /Rex · connection 2"`);
+  assert.equal(await tab.text("#server"), "2 servers");
+}, [...LATE.slice(0, 3), ...REX.map((segment) => ({ ...segment, server: { ...SERVER, port: 80 } })), ...LATE.slice(3)]);
+
+recorded("a response that was not captured is not said to be none", [], async (tab) => {
+  const is = (text: string) => tab.until(`document.querySelector(".absent.response")?.innerText === "${text}"`);
+  await is("not yet");
+  await tab.press("End");
+  await is("not captured");
+  assert.match(await tab.text("#lanes"), /octets of the server only acknowledged/);
+}, talk([`> ${GET}`, `<x ${ANSWER}`, "> FIN", "< FIN"]));

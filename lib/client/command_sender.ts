@@ -5,7 +5,7 @@ import { ClientError, type ClientOptions, Session } from "../client.ts";
 import { type FieldLine, HttpError, isInterim } from "../http_message.ts";
 import { CLIENT_TIMEOUT_MS } from "../limits.ts";
 import { Gate } from "../turns.ts";
-import { type Command, parseLine } from "./command.ts";
+import { type Command, LOCAL_COMMANDS, parseLine } from "./command.ts";
 import { pageHelpOn } from "./help.ts";
 import { describeFields, filesOf, requestOf, type TableWords } from "./items.ts";
 import type { RawView } from "./raw.ts";
@@ -62,7 +62,9 @@ export class CommandSender {
         throw new HttpError(502, error.message.replace("--cacert FILE adds one", advice));
       }
       if (!(error instanceof WrongInput)) throw error;
-      throw new HttpError(422, `Wrong Input: ${[error.message, ...error.command ? [error.command] : []].join(": ")}`);
+      // A page lists what works there.
+      const what = error.message.replace(LOCAL_COMMANDS.join(", "), "raw, help");
+      throw new HttpError(422, `Wrong Input: ${[what, ...error.command ? [error.command] : []].join(": ")}`);
     } finally {
       signal.removeEventListener("abort", cancel);
     }

@@ -285,7 +285,7 @@ export class Labels {
       findings: [...findings, ...restartFindings(this.#message), ...known],
       ...fault && { fault },
       state,
-      contentOctets: facts?.contentOctets ?? 0,
+      contentOctets: facts === undefined ? 0 : facts.contentOctets - facts.lost,
     });
     this.#message = this.#facts = undefined;
     this.#keptContent = 0;

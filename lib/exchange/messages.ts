@@ -21,7 +21,7 @@ export type Message<Head = RequestHead | ResponseHead> = {
   state: "incomplete" | "whole" | "broken";
   /** Its head, once that is complete and valid. */
   head?: Head;
-  /** The start of its first line, if its head was not complete when it broke or was answered. */
+  /** The start of its first line, if its head was not complete when it broke, was cut, or was answered. */
   line?: string;
   interim: boolean;
   error?: HttpError;
@@ -89,8 +89,8 @@ export type EventOfMessage =
   );
 
 /** Names a message, without credentials: a request by its method and target, a response by its status and reason. */
-export function titleOf({ direction, head, line }: Message): string {
-  if (head === undefined) return direction === "request" ? line ?? "" : "";
+export function titleOf({ direction, head, line = "", isCut }: Message): string {
+  if (head === undefined) return direction === "request" ? line : isCut ? line.replace(/^HTTP\/\S+ /, "") : "";
   return head.kind === "request" ? `${head.method} ${maskTarget(head.target)}` : `${head.status} ${head.reason}`.trim();
 }
 

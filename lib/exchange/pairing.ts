@@ -127,7 +127,10 @@ export class Pairing {
       this.listener({ kind: "lost", direction, message, octets });
       return this.#read(way);
     }
-    if (message !== undefined) message.isCut = true;
+    if (message !== undefined) {
+      message.isCut = true;
+      if (message.head === undefined) message.line ??= lineOf(way.decoder.unread);
+    }
     this.listener({ kind: "cut", direction, message });
     if (way.stopped === "left HTTP") return;
     way.restart(way.received);

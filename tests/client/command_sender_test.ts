@@ -27,6 +27,7 @@ Deno.test("a page's commands may be URLs and lines of curl, without files", asyn
       ["curl http://a.example/", "this is for another server: paste it at: connect http://a.example"],
       [`curl -d @f localhost:${port}`, "no file is read for a page: type the content itself"],
       ["post z @f", "no file is read for a page: type the content itself"],
+      ["zzz", '"zzz" is not a command: use get, head, post, put, patch, delete, options, raw, help'],
       ["curl", "only commands that send something work here, as get all, or raw with its steps"],
     ]
   ) await assert.rejects(sender.send(line, signal), { status: 422, message: `Wrong Input: ${message}` });

@@ -272,6 +272,19 @@ Deno.test("for long content the first octets are kept, and the first chunks have
   assert.deepEqual(findings(chunked)[0], "1000 octets of content in 1000 chunks");
 });
 
+Deno.test("missing octets of content are not counted as if they had come", () => {
+  const explainer = new Explainer();
+  explainer.octets("request", wireOctets("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\n0123456789"));
+  explainer.pairing.gap("request", 10);
+  explainer.octets("request", wireOctets("0123456789"));
+  const [explanation] = explainer.take();
+  assert.deepEqual([explanation.state, explanation.contentOctets], ["whole", 20]);
+  assert.deepEqual(findings(explanation).slice(0, 2), [
+    "30 octets of content: Content-Length",
+    "10 octets of the content not captured",
+  ]);
+});
+
 Deno.test("all content is kept up to its limit, and covered beyond it", () => {
   const explainer = new Explainer({ kept: ALL_KEPT });
   const length = MAX_SHOWN_CONTENT_OCTETS + 1;

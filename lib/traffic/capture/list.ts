@@ -130,6 +130,8 @@ class ListedConnection {
   #pairing: Pairing | undefined;
   /** Lines of exchanges that have not ended. */
   readonly #open = new Map<Exchange, ListLine>();
+  /** Whether the last octets of the server are missing. */
+  #isMissing = false;
   valid = true;
 
   constructor(private readonly opened: OpenedInCapture, private readonly add: (line: ListLine) => void) {}
@@ -143,6 +145,7 @@ class ListedConnection {
     const pairing = this.#pairing ??= new Pairing((event) => this.#receiveEvent(event));
     const direction = directionOf(event);
     if ("bytes" in event) {
+      if (direction === "response") this.#isMissing = false;
       this.#beginning.receive(direction, event.bytes);
       const { isHttp } = this.#beginning;
       if (isHttp === false) return this.#open.clear();
@@ -150,6 +153,7 @@ class ListedConnection {
     } else if (event.kind === "fin") pairing.fin(direction);
     else if (event.kind === "missing" && event.why !== "skipped") {
       this.valid = false;
+      this.#isMissing ||= direction === "response";
       this.#beginning.gap(direction);
       pairing.gap(direction, event.octets);
     }
@@ -172,6 +176,8 @@ class ListedConnection {
       if (stop?.why === "connection ends" && pairing.received(direction) > stop.from) return false;
       return state === undefined || endsWithConnection(head);
     });
+    // A request without the end of its head is named by its line.
+    pairing.gap("request");
     for (const [exchange] of this.#open) this.#finish(exchange);
   }
 
@@ -200,6 +206,12 @@ class ListedConnection {
     this.#open.delete(exchange);
   }
 
+  /** Why a request has no response: it may have one that is not known. */
+  get #unanswered(): string {
+    if (this.#pairing!.message("response")?.state === "broken") return "not read";
+    return this.#isMissing || this.opened.tcp.mayLackResponses ? "not captured" : "no response";
+  }
+
   /** @param isLast Whether nothing more will come. */
   #textOf(exchange: Exchange, { packet, octets }: ListLine, isLast: boolean): string {
     const { request } = exchange;
@@ -209,13 +221,15 @@ class ListedConnection {
     const head = final?.head;
     const isBroken = (final ?? request)?.state === "broken";
     const isWhole = final?.state === "whole" || isLast && endsWithConnection(head);
-    const missing = final === undefined ? "no response" : "not whole";
+    const missing = final === undefined ? this.#unanswered : "not whole";
+    // Of a head that was cut, the line may be here.
+    const [, status = "-"] = /^HTTP\/\S+ (\d{3})\b/.exec(final?.isCut && final.line || "") ?? [];
     return columns([
       timeText(began),
       String(this.opened.connection),
       String(packet),
       name.length > LISTED_CHARACTERS ? `${name.slice(0, LISTED_CHARACTERS)}…` : name,
-      head === undefined ? "-" : String(head.status),
+      head === undefined ? status : String(head.status),
       head === undefined ? "-" : String(octets),
       isBroken ? "invalid" : isWhole ? durationText(final!.ended - began) : isLast ? missing : "not ended yet",
     ], addressText(this.opened.local));

@@ -17,6 +17,7 @@ interface Piece {
 export interface MessageOrigin {
   /** The time of its first octet, in microseconds. */
   readonly start: number;
+  /** When the last packet with octets of it came. */
   readonly end: number;
   /** The packets, of which those in the middle may be left out. */
   readonly packets: readonly number[];
@@ -33,8 +34,9 @@ export interface MessageOrigin {
 export class Origins {
   /** The first pieces of the message that is not finished, and the last one. */
   #pieces: Piece[] = [];
-  /** The number of pieces between those and the last one. */
+  /** The number of pieces between those and the last one, and when the latest of them came. */
   #hidden = 0;
+  #hiddenEnd = -Infinity;
   #received = 0;
   /** The last acknowledgment of octets that were sent before, and messages that end after it. */
   #acknowledged = { to: 0, packet: 0, time: 0 };
@@ -58,6 +60,7 @@ export class Origins {
     if (this.#pieces.length > this.most) {
       this.#pieces.pop();
       this.#hidden++;
+      this.#hiddenEnd = Math.max(this.#hiddenEnd, last!.lastTime);
     }
     this.#pieces.push({ from, to, call, packets: [packet], time, lastTime: time });
   }
@@ -91,7 +94,8 @@ export class Origins {
     const { to, packet, time } = this.#acknowledged;
     const origin: MessageOrigin = {
       start: own[0]?.time ?? 0,
-      end: own.at(-1)?.lastTime ?? 0,
+      // A segment that was lost comes after those behind it.
+      end: own.reduce((end, { lastTime }) => Math.max(end, lastTime), hidden > 0 ? this.#hiddenEnd : -Infinity),
       packets: own.flatMap(({ packets }) => packets),
       pieces: own.length + hidden,
       largest: Math.max(0, ...own.map(({ from, to }) => to - from)),

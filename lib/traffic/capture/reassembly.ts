@@ -62,7 +62,7 @@ export class Flow<P> {
 
   /** Whether its receiver has acknowledged more than was captured. */
   get isBehind(): boolean {
-    return distance(this.#sent, this.#acknowledged) > 0;
+    return !this.#ended && distance(this.#next ?? 0, this.#acknowledged) > 0;
   }
 
   /** Returns how far a sequence number is from the next one that its receiver expects: 0 if it may be the very one. */
@@ -74,8 +74,11 @@ export class Flow<P> {
   /** Sets the next sequence number, unless it is known. A SYN knows better than any other segment before it. */
   start(sequence: number, isSyn = false): void {
     if (this.#next !== undefined && (this.#isSure || !isSyn)) return;
-    this.#next = this.#sent = this.#acknowledged = sequence >>> 0;
     this.#isSure = isSyn;
+    const sent = distance(sequence, this.#sent);
+    // It comes late: what follows it is here.
+    if (this.isSeen && sent > 0 && sent <= MAX_ACKNOWLEDGED_AHEAD) return;
+    this.#next = this.#sent = this.#acknowledged = sequence >>> 0;
   }
 
   /** Receives a segment that had so many octets, of which these were captured. */

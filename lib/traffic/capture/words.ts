@@ -69,7 +69,7 @@ export function segmentsText(
   mss: number = Infinity,
 ): string {
   if (pieces === 0) return "";
-  const which = pieces === 1 ? `packet ${packets[0]}` : `packets ${packets[0]} to ${packets.at(-1)}`;
+  const which = pieces === 1 ? `packet ${packets[0]}` : `packets ${Math.min(...packets)} to ${Math.max(...packets)}`;
   // A packet with more octets than a segment is split by the network card.
   const split = `${counted(pieces, "packet")}, before the card split ${pieces === 1 ? "it" : "them"}`;
   const place = largest > mss

@@ -42,13 +42,19 @@ const FORMS: readonly [start: RegExp, what: string, why: string, instead: string
   ],
   [/^\d+:\d+:\w+;/, "flows of mitmproxy", "they have messages as mitmproxy understood them", RECORD],
   [
-    /^(?:[\da-f]{8}:? |0{6,7} )/i,
+    /^(?:={9,}\s+Follow: |# Packet \d|peers:\s|char peer\d)/,
+    "a stream that Wireshark followed",
+    "the octets are written as text",
+    "save it as raw",
+  ],
+  [
+    /^(?:[\da-f]{8}:? |0{6,7} |\s*0x0000: )/i,
     "a dump in hexadecimal",
     "the octets are written as digits",
     "xxd -r makes octets of the output of xxd; in Wireshark, save the stream as raw",
   ],
   [
-    /^(?:###|@[\w-]+ *=|#\s|\/\/ |(?:[A-Z]+ )?https?:\/\/\S+[ \t]*\n)/,
+    /^(?:###|@[\w-]+ *=|#\s|\/\/ |(?:[A-Z]+ )?(?:https?:\/\/\S+[ \t]*\n|\{\{))/,
     "a .http file",
     "an editor makes a request of it",
     `write the request as it is sent, with Host and \\r\\n, or ${RUN}`,

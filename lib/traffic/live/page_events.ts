@@ -61,10 +61,12 @@ export interface PageEvent extends Seen {
   readonly to?: number;
   /** Of octets that are not all read as messages: why. */
   readonly unread?: string;
-  /** Of `fin`: who sent it. */
+  /** Of `fin`, and of what is missing: who sent it. */
   readonly by?: End;
   /** Of `closed`: why. Of what is missing, folded or left out: how it is described. */
   readonly reason?: string;
+  /** Of `closed`, in a capture: whether packets of the server may have been left out. */
+  readonly isLacking?: boolean;
   /** Of a capture: the number of the packet that shows it. */
   readonly packet?: number;
   readonly exchanges?: readonly PageExchange[];
@@ -128,7 +130,7 @@ export class Messages {
         return { by: event.by };
       case "missing":
         if (event.why === "not captured") this.#pairing.gap(directionOf(event));
-        return { reason: `${counted(event.octets, "octet")} of the ${event.by} ${event.why}` };
+        return { by: event.by, reason: `${counted(event.octets, "octet")} of the ${event.by} ${event.why}` };
       case "closed":
         return { reason: event.reason };
     }

@@ -104,6 +104,7 @@ export class RecordedTraffic {
     this.#keep({
       ...shown,
       ...isFolded && { kind: "folded", reason: "the start was not captured" },
+      ...event.kind === "closed" && captured.opened.tcp.mayLackResponses && { isLacking: true },
       ...isLeftOut && { reason: `(${event.reason})` },
     }, captured);
   }

@@ -102,7 +102,9 @@ function drawEnds(list) {
   const { cleared, connections, keeps, newest, recording, shown } = state;
   const one = connections.get(shown) ?? (connections.size === 1 ? [...connections.values()][0] : undefined);
   part("client").textContent = one?.client ?? (connections.size > 0 ? "all connections" : "");
-  part("server").textContent = state.relay ?? one?.server ?? [...connections.values()].at(-1)?.server ?? "";
+  const servers = new Set([...connections.values()].map(({ server }) => server).filter((server) => server !== ""));
+  const last = recording && servers.size > 1 ? `${servers.size} servers` : [...servers].at(-1) ?? "";
+  part("server").textContent = state.relay ?? one?.server ?? last;
   const since = `seconds since ${shown === 0 ? "the first event" : "it was opened"}`;
   const clock = state.relay === undefined ? since : `relay ${one?.server ?? ""} · seconds`;
   part("clock").textContent = list.length === 0 ? "" : clock;

@@ -8,7 +8,7 @@
  * @typedef {{ direction: Direction, message: Message, to: number, cuts: number[], about: string }} Part
  * @typedef {{ octets: Uint8Array, labelled: Labelled }} Loaded
  * @typedef {{ cuts: number[], wrong: number }} Marks Where reads start, and the octet that breaks a rule, -1 if none.
- * @import { Connection, Direction, Exchange, Message } from "./state.js"
+ * @import { Connection, Direction, Exchange, Message, PageEvent } from "./state.js"
  */
 
 import { readWord, whyUnasked } from "./arrows.js";
@@ -77,7 +77,7 @@ function partsOf(connection, { request, responses, answeredIn }) {
     const isLast = message === responses.at(-1);
     if (isLast && answeredIn !== undefined && answeredIn !== "early") about[0] = `answered in ${duration(answeredIn)}`;
     if (!message.whole && message.fault === undefined || to < message.to) {
-      about.push(isClosed(connection) ? "not whole" : "not whole yet");
+      about.push(closing(connection) ? "not whole" : "not whole yet");
     }
     if (direction === "request" && isAmongOthers()) about.push(`connection ${connection.number}`);
     return { direction, message, to, cuts, about: about.join(" · ") };
@@ -107,7 +107,7 @@ export async function drawMessages() {
     const query = `connection=${connection.number}&direction=${direction}&from=${from}&to=${to}&whole=${isOver}`;
     return direction === "request" ? query : `${query}&method=${encodeURIComponent(method)}`;
   });
-  const marks = parts.map(({ about, cuts }) => about + cuts);
+  const marks = [absence(connection), ...parts.map(({ about, cuts }) => about + cuts)];
   const wanted = [view.hex, isAmongOthers(), connection.number, exchange.number, ...queries, ...marks].join();
   // One exchange at a time: the newest one is asked for when the last one is here.
   if (wanted === drawn || isLoading) return;
@@ -154,8 +154,7 @@ function show(connection, exchange, parts, messages) {
   if (parts[0].direction === "response") {
     blocks.unshift(element("p", "absent request", whyUnasked(unread)));
   } else if (parts.length === 1) {
-    const why = isClosed(connection) ? "none: the connection was closed" : "not yet";
-    blocks.push(element("p", "absent response", why));
+    blocks.push(element("p", "absent response", responses.length > 0 ? "not yet" : absence(connection)));
   }
   const box = part("messages");
   const isSame = box.dataset.shown === `${connection.number} ${exchange.number}`;
@@ -172,10 +171,26 @@ function show(connection, exchange, parts, messages) {
   drawMeaning();
 }
 
-/** Whether a connection was closed, at the moment that is looked at. @param {Connection} connection */
-function isClosed({ number, open }) {
-  const closed = state.events.findLast((event) => event.connection === number && event.kind === "closed");
-  return !open && closed && (state.current === 0 || closed.number <= state.current);
+/** @param {Connection} connection @param {(event: PageEvent) => boolean} wanted */
+function lastSeen({ number: connection }, wanted) {
+  const { current, events } = state;
+  return events.findLast((event) =>
+    event.connection === connection && wanted(event) && (current === 0 || event.number <= current)
+  );
+}
+
+/** The event that closed a connection, before the moment that is looked at. @param {Connection} connection */
+function closing(connection) {
+  return connection.open ? undefined : lastSeen(connection, ({ kind }) => kind === "closed");
+}
+
+/** Why there is no response, at the moment that is looked at. @param {Connection} connection */
+function absence(connection) {
+  /** @param {PageEvent} event */
+  const isOfServer = ({ kind, by, direction }) => direction === "response" || kind === "missing" && by === "server";
+  const closed = closing(connection);
+  if (lastSeen(connection, isOfServer)?.kind === "missing" || closed?.isLacking) return "not captured";
+  return closed ? "none: the connection was closed" : "not yet";
 }
 
 /** @param {Part} part @param {Loaded | undefined} message */

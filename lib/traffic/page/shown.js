@@ -195,9 +195,10 @@ export function showConnection(number) {
   const { connections, current, recording } = state;
   state.shown = number;
   if (current === 0 && recording === undefined) return goLive();
-  for (const connection of connections.values()) {
-    if (connection.number !== number && (number !== 0 || current !== 0)) continue;
-    const first = [...connection.exchanges.values()].find((one) => passes(connection, one));
+  for (const event of number !== 0 || current === 0 ? shownEvents() : []) {
+    const connection = connections.get(event.connection);
+    if (connection === undefined) continue;
+    const first = exchangesOf(connection, event, MAX_OF_EVENT).find((one) => passes(connection, one));
     if (first !== undefined) return openExchange(connection, first);
   }
   if (number !== 0 || current === 0) goTo(0);

@@ -48,6 +48,12 @@ const cases: [name: string, segments: SegmentSpec[], events: string[], afterRese
     `1 > ${GET}`,
     `1 < ${OK}`,
   ]],
+  ["whose SYN comes behind its request", [...handshake().slice(1), REQUEST, handshake()[0], RESPONSE, CLIENT_FIN], [
+    OPENED,
+    `1 > ${GET}`,
+    `1 < ${OK}`,
+    "1 FIN client",
+  ]],
   ["that starts with a request", [REQUEST, RESPONSE], [UNSEEN, `1 > ${GET}`, `1 < ${OK}`]],
   ["that starts with a response", [RESPONSE, { ...REQUEST, sequence: AFTER.client }], [
     UNSEEN,

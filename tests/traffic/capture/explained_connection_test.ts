@@ -139,6 +139,7 @@ Deno.test("packets that were cut are named as the cause of what is missing", () 
     text,
     /-- 20 octets of the server not captured \(before packet 6\): packet 5 was cut at 60 octets: tcpdump -s 0\n/,
   );
+  assert.match(text, /\nresponse 1 at 0\.004000 s, before all of the request was captured, /);
 });
 
 Deno.test("a packet with fewer octets than its header says is not said to be cut", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CaptureList } from "../../../lib/traffic/capture/list.ts";
-import { capture, interleaved, type SegmentSpec, talk } from "../captures.ts";
+import { capture, interleaved, ipPacket, pcap, type SegmentSpec, talk } from "../captures.ts";
 
 const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -81,6 +81,14 @@ Deno.test("only one connection is listed", () => {
 const endings: [what: string, segments: SegmentSpec[], end: string, valid: boolean][] = [
   ["no response", talk([`> ${GET}`]), "GET /a|-|-|no response", true],
   ["a part of one", talk([`> ${GET}`, `< ${OK.slice(0, -1)}`]), "GET /a|200|1|not whole", false],
+  ["a response that was not captured", talk([`> ${GET}`, `<x ${OK}`, "> FIN"]), "GET /a|-|-|not captured", false],
+  [
+    "heads that were cut",
+    talk(["> GET /a HTTP/1.1\r\nH", ">x ost: a\r\n\r\n", "< HTTP/1.1 200 OK\r\nA", "<x : b\r\n\r\n", "> FIN", "< FIN"]),
+    "GET /a|200|-|not whole",
+    false,
+  ],
+  ["a part of a request", talk([`> ${GET.slice(0, -1)}`]), "GET /a|-|-|no response", false],
   ["content without an end", talk([`> ${GET}`, "< HTTP/1.1 200 OK\r\n\r\nab"]), "GET /a|200|2|1.000 ms", true],
   ["a broken response", talk([`> ${GET}`, "< HTTP/1.1 200 OK\r\nA b\r\n\r\n"]), "GET /a|-|-|invalid", false],
   ["a broken request", talk(["> GET /a HTTP/1.1\r\nHost : a\r\n\r\n"]), "GET /a|-|-|invalid", false],
@@ -124,6 +132,17 @@ for (const [what, segments, end, isValid] of endings) {
     assert.deepEqual([lines.length, valid], [2, isValid]);
   });
 }
+
+Deno.test("nothing is said of responses behind a broken one, or while packets of the server were left out", () => {
+  const { lines } = listOf(talk([`> ${GET}${GET}`, "< HTTP/1.1 200 OK\r\nA b\r\n\r\n"]));
+  assert.deepEqual(lines.slice(1).map((line) => line.split("|")[6]), ["invalid", "not read"]);
+  const packets = talk([`> ${GET}`, `< ${OK}`]).map(ipPacket);
+  let text = "";
+  const list = new CaptureList({ print: (lines) => text += lines });
+  list.receive(pcap([...packets.slice(0, 4), packets[4].with(6, 0x20)]));
+  list.end();
+  assert.match(text, /GET \/a +- +- +not captured /);
+});
 
 Deno.test("lines wait for an end before them, but not too many", () => {
   const segments = interleaved(

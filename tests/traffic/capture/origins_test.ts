@@ -39,13 +39,24 @@ Deno.test("messages that came together share a packet, and count their own octet
   origins.receive(5, { packet: 3 }, 0);
   assert.deepEqual(origins.take(20, 40), {
     start: 2,
-    end: 0,
+    end: 2,
     packets: [2, 3],
     pieces: 2,
     largest: 25,
     isRecorded: false,
     texts: ["octets 0-14: packet 2", "octets 15-19: packet 3"],
   });
+});
+
+Deno.test("a message ends with its last new segment, which may have its first octets", () => {
+  const origins = new Origins(1);
+  origins.receive(10, { packet: 4 }, 1);
+  origins.receive(10, { packet: 9 }, 6);
+  origins.receive(10, { packet: 6 }, 3);
+  assert.equal(origins.take(0, 30).end, 6);
+  origins.receive(10, { packet: 12 }, 9);
+  origins.receive(10, { packet: 11 }, 8);
+  assert.equal(origins.take(30, 50).end, 9);
 });
 
 Deno.test("a read of several packets is one", () => {

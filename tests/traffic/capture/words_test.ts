@@ -56,6 +56,11 @@ const cases: [what: string, text: string, shown: string][] = [
     segmentsText({ ...ORIGIN, acknowledged: ACK }, 5000, 1400),
     ", in 4 segments, packets 10 to 14, acknowledged after 23.000 ms (packet 15)",
   ],
+  [
+    "segments out of order",
+    segmentsText({ ...ORIGIN, packets: [14, 13], pieces: 2 }, 0),
+    ", in 2 segments, packets 13 to 14",
+  ],
   ["one segment", segmentsText(ONE, 1400, 1400), ", from packet 10"],
   [
     "a packet that the card splits",
