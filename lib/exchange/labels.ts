@@ -59,6 +59,7 @@ export class Labels {
   }
 
   lend(bytes: Uint8Array): void {
+    this.keep();
     this.#piece = bytes;
   }
 
@@ -109,8 +110,10 @@ export class Labels {
         this.#finish(event.from);
         this.#stopped = undefined;
         this.#carry = "";
-        this.#piece = event.octets;
         this.#pieceStart = event.from;
+        break;
+      case "again":
+        this.lend(event.octets);
     }
   }
 

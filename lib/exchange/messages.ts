@@ -14,8 +14,8 @@ export type Message<Head = RequestHead | ResponseHead> = {
   readonly from: number;
   /** The offset after its last octet so far; of a broken one, after the octets that are not read because of it. */
   to: number;
-  /** When its first octet came, by the caller's clock. */
-  readonly began: number;
+  /** When its first octet came: only a later response can answer a request. */
+  readonly arrival: Arrival;
   /** When its last octet so far came. */
   ended: number;
   state: "incomplete" | "whole" | "broken";
@@ -27,8 +27,6 @@ export type Message<Head = RequestHead | ResponseHead> = {
   error?: HttpError;
   /** The number of the exchange after whose broken message reading started again with this one. */
   readonly restartsAfter?: number;
-  /** Of its first octet: only a later response can answer a request. */
-  readonly arrival: Arrival;
   /** Of a response: whether its request was incomplete then. */
   readonly isEarly: boolean;
   /** Whether octets are missing that end it. */
@@ -66,8 +64,10 @@ export type ExchangeEvent =
     | { readonly kind: "cut"; readonly message: Message | undefined }
     /** From an offset on, octets are not read as messages. */
     | { readonly kind: "stopped"; readonly from: number; readonly why: Stop }
-    /** Reading starts again with octets that were held, or at a start line after missing ones; valid during the call. */
-    | { readonly kind: "resumed"; readonly from: number; readonly octets: Uint8Array }
+    /** Reading starts again with octets that were held, or at a start line after missing ones. */
+    | { readonly kind: "resumed"; readonly from: number }
+    /** The octets of one of the reads that brought those; valid during the call. */
+    | { readonly kind: "again"; readonly octets: Uint8Array }
   );
 
 /** What happens to a message. Octets are valid during the call. */
@@ -104,8 +104,8 @@ export function finalResponse({ responses }: Exchange): Message<ResponseHead> | 
  * Returns how long after its request's end a response came; `"early"` if before, `undefined` if that end is not here. The
  * order of calls says what was first: a capture's clock may go back.
  */
-export function answeredAfter({ exchange: { request }, began, isEarly }: Message): number | "early" | undefined {
+export function answeredAfter({ exchange: { request }, arrival, isEarly }: Message): number | "early" | undefined {
   if (request === undefined || request.isCut) return undefined;
-  if (isEarly || request.state === "broken" && began < request.ended) return "early";
-  return Math.max(0, began - request.ended);
+  const took = arrival.time - request.ended;
+  return isEarly || request.state === "broken" && took < 0 ? "early" : Math.max(0, took);
 }

@@ -15,7 +15,6 @@
  * It does no I/O. The decoder is the only judge of octets.
  */
 
-import { Buffer } from "node:buffer";
 import { octetString } from "../bytes.ts";
 import { HttpError, type HttpEvent, isInterim, leavesHttp, type ResponseHead } from "../http_message.ts";
 import { maskCredentials } from "../masking.ts";
@@ -170,12 +169,14 @@ export class Pairing {
   /** Reads the last octets that came once more, as the reads that brought them. */
   #readAgain(way: Way, pieces: readonly Piece[], prepare?: () => void): void {
     const { direction, ended } = way;
-    const octets = Buffer.concat(pieces.map(({ bytes }) => bytes));
-    way.restart(way.received - octets.length);
+    way.restart(pieces.reduce((from, { bytes }) => from - bytes.length, way.received));
     prepare?.();
-    this.listener({ kind: "resumed", direction, from: way.start, octets });
+    this.listener({ kind: "resumed", direction, from: way.start });
     way.ended = false;
-    for (const { bytes, packet } of pieces) this.#receive(way, bytes, packet);
+    for (const { bytes, packet } of pieces) {
+      this.listener({ kind: "again", direction, octets: bytes });
+      this.#receive(way, bytes, packet);
+    }
     if (ended) this.fin(direction);
   }
 
@@ -216,7 +217,6 @@ export class Pairing {
 
   #begin(way: Way): Message {
     const { direction, restartsAfter, start: from, received: to, arrival } = way;
-    const { time } = arrival;
     const isRequest = direction === "request";
     const exchange = isRequest ? this.#newExchange() : this.#answered(arrival);
     const message: Message = {
@@ -224,13 +224,12 @@ export class Pairing {
       exchange,
       from,
       to,
-      began: time,
-      ended: time,
+      arrival,
+      ended: arrival.time,
       state: "incomplete",
       head: undefined,
       interim: false,
       restartsAfter,
-      arrival,
       isEarly: !isRequest && exchange.request?.state === "incomplete",
     };
     way.restartsAfter = undefined;

@@ -25,7 +25,7 @@ function paired(turns: readonly Turn[], pieces = false) {
     events.push(event.kind === "content" ? { ...event, bytes: event.bytes.slice() } : event);
     if (event.kind === "stopped") stops[event.direction] = event.why;
     else if (event.kind === "resumed") stops[event.direction] = "";
-    else if (event.message !== undefined) exchanges.add(event.message.exchange);
+    else if ("message" in event && event.message !== undefined) exchanges.add(event.message.exchange);
   });
   for (const { kind, direction, octets } of stepsOf(turns)) {
     if (kind === "fin") pairing.fin(direction);

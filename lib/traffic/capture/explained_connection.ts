@@ -335,7 +335,7 @@ export class ExplainedConnection {
   /** Returns a message's name, and how long after those before it it came. */
   #titleOf({ message, direction }: Explanation): [title: string, after: string] {
     if (message === undefined) return [`from the ${direction === "request" ? "client" : "server"}, not explained`, ""];
-    const { exchange: { number }, began, ended, interim, state } = message;
+    const { exchange: { number }, arrival: { time: began }, ended, interim, state } = message;
     if (direction === "response") {
       // Where another one ended is not known.
       if (!interim) this.#lastEnd = { time: state === "whole" ? ended : Infinity, exchange: number };

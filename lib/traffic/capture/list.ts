@@ -2,15 +2,7 @@
 
 import { addressText } from "../../address.ts";
 import { counted } from "../../bytes.ts";
-import {
-  Beginning,
-  type Exchange,
-  type ExchangeEvent,
-  finalResponse,
-  type Message,
-  Pairing,
-  readable,
-} from "../../exchange.ts";
+import { Beginning, type Exchange, type ExchangeEvent, finalResponse, Pairing, readable } from "../../exchange.ts";
 import type { RequestHead, ResponseHead } from "../../http_message.ts";
 import { LISTED_CHARACTERS, MAX_LISTED_LINES } from "../../limits.ts";
 import { lineOf } from "../explain/messages.ts";
@@ -182,10 +174,10 @@ class ListedConnection {
   }
 
   #receiveEvent(event: ExchangeEvent): void {
-    if (event.kind === "stopped" || event.kind === "resumed" || event.message === undefined) return;
-    const { message: { exchange, interim }, kind, direction } = event;
+    if (!("message" in event) || event.message === undefined) return;
+    const { message: { exchange, interim, arrival }, kind, direction } = event;
     const open = this.#open.get(exchange);
-    if (kind === "began" && open === undefined && !exchange.over) this.#begin(event.message);
+    if (kind === "began" && open === undefined && !exchange.over) this.#begin(exchange, arrival.packet);
     const isBroken = kind === "broken" || kind === "cut";
     if (isBroken) this.valid = false;
     if (direction === "request") return;
@@ -193,7 +185,7 @@ class ListedConnection {
     if (isBroken || kind === "ended" && !interim) this.#finish(exchange);
   }
 
-  #begin({ exchange, arrival: { packet } }: Message): void {
+  #begin(exchange: Exchange, packet: number): void {
     const make = (isLast: boolean) => this.#textOf(exchange, line, isLast);
     const line: ListLine = { connection: this, packet, octets: 0, text: undefined, make };
     this.#open.set(exchange, line);
@@ -216,7 +208,7 @@ class ListedConnection {
   #textOf(exchange: Exchange, { packet, octets }: ListLine, isLast: boolean): string {
     const { request } = exchange;
     const final = finalResponse(exchange);
-    const { began } = request ?? exchange.responses[0];
+    const { time } = (request ?? exchange.responses[0]).arrival;
     const name = request === undefined ? "(no request)" : readable(lineOf(request));
     const head = final?.head;
     const isBroken = (final ?? request)?.state === "broken";
@@ -225,13 +217,13 @@ class ListedConnection {
     // Of a head that was cut, the line may be here.
     const [, status = "-"] = /^HTTP\/\S+ (\d{3})\b/.exec(final?.isCut && final.line || "") ?? [];
     return columns([
-      timeText(began),
+      timeText(time),
       String(this.opened.connection),
       String(packet),
       name.length > LISTED_CHARACTERS ? `${name.slice(0, LISTED_CHARACTERS)}…` : name,
       head === undefined ? status : String(head.status),
       head === undefined ? "-" : String(octets),
-      isBroken ? "invalid" : isWhole ? durationText(final!.ended - began) : isLast ? missing : "not ended yet",
+      isBroken ? "invalid" : isWhole ? durationText(final!.ended - time) : isLast ? missing : "not ended yet",
     ], addressText(this.opened.local));
   }
 }

@@ -74,7 +74,7 @@ class Side {
   }
 
   #receive(event: ExchangeEvent): void {
-    if (event.kind === "stopped" || event.kind === "resumed" || event.message === undefined) return;
+    if (!("message" in event) || event.message === undefined) return;
     const { direction, exchange } = event.message;
     if (event.kind === "head") this.stays &&= event.head.persistent;
     if (direction === "request") {
