@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { type Completion, helpOn, pageHelpOn, SeenNames } from "../../lib/client/help.ts";
-import { type Completion, pageHelpOn, SeenNames } from "../../lib/client/help.ts";
 import { splitLine } from "../../lib/client/words.ts";
 import { MAX_SEEN_NAMES } from "../../lib/limits.ts";
 
