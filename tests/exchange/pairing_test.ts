@@ -121,7 +121,7 @@ Deno.test("what is read later came when it came", () => {
     pairing.octets(direction, octets, 100 * i * i, i + 1);
   }
   assert.deepEqual(
-    Array.from(exchanges, (exchange) => [exchange.request!.arrival.packet, answeredIn(exchange)]),
+    Array.from(exchanges, (exchange) => [exchange.request!.arrival.packet, answeredAfter(finalResponse(exchange)!)]),
     [[1, 900], [2, 800], [3, 500], [5, 3300], [6, 2400], [7, 1300]],
   );
 });

@@ -238,7 +238,7 @@ Deno.test("what waits behind a doubtful reset takes memory of the budget only un
   const segments = [...handshake(), REQUEST, { ...RESET, sequence: 600 }, { ...RESPONSE, time: 100 }];
   const goesOn = { ...SECOND, time: 101 };
   const read = packetsOf(capture([...segments, goesOn])).packets.map((packet) => {
-    return { packet, segment: segmentOf(packet.bytes, packet.linkType, false) as Segment };
+    return { packet, segment: segmentOf(packet.bytes, packet.linkType) as Segment };
   });
   const budget = { used: 0, most: 1e6 };
   const context = { budget, isLeftOut: () => false, listener: () => {}, expires: () => {} };
