@@ -51,6 +51,8 @@ export interface ReplOptions extends DisplayOptions {
 
 /** The exit codes of commands, from the best to the worst. */
 const RANKS: readonly number[] = [0, 4, 5, EXIT_AGAINST, EXIT_TIMEOUT, EXIT_FAILURE];
+/** The media type of problem documents (RFC 9457 §3). */
+const PROBLEM_TYPE = /^application\/problem\+json[ \t]*(?:;|$)/i;
 
 export class Repl {
   readonly #display: Display;
@@ -327,7 +329,7 @@ export class Repl {
           ({ status, reason } = event);
           fields = event.fields.get("row-fields");
           locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
-          isProblem = status === 422 && event.fields.get("content-type") === "application/problem+json";
+          isProblem = status === 422 && PROBLEM_TYPE.test(event.fields.get("content-type") ?? "");
           most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : isProblem ? MAX_PROBLEM_OCTETS : 0;
         }
         if (event.kind === "content" && kept.length <= most) kept.append(event.bytes);

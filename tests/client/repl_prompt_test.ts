@@ -134,6 +134,12 @@ Deno.test("fields that the user named are kept, and what is no list of fields te
   }
 });
 
+Deno.test("the fields in any problem document are learned, whatever parameters its type has", async () => {
+  const contentType = "Application/Problem+JSON ; charset=utf-8";
+  await using server = startServer(() => ({ status: 422, contentType, content: '{"fields":"title,score:integer"}' }));
+  assert.equal((await run(server.port, "put A x 1 0\n", { readFields })).told, LEARNED);
+});
+
 Deno.test("fields in other scripts are learned, and shown safely", async () => {
   await using server = otherServer("제목,a%\x9b:integer");
   const { told } = await run(server.port, "options all\n", { readFields });
