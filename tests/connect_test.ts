@@ -109,7 +109,7 @@ Deno.test("an answer against the rules makes the exit code 3, which outranks 4, 
   assert.match(alone.stdout, /\nagainst the rules: RFC 9112 §5\.1 says 400\n$/);
   assert.equal(alone.code, 3);
   const run = async (...lines: string[]) =>
-    (await runProgram(["connect", server.address, "--timeout", "0.2"], `${lines.join("\n")}\n`)).code;
+    (await runProgram(["connect", server.address], `${lines.join("\n")}\n`)).code;
   assert.equal(await run(`raw ${BLANK}`, "get /"), 3);
   assert.equal(await run("get /", `raw ${BLANK}`, "get /"), 3);
   assert.equal(await run(`raw ${BLANK}`, "grab"), 1);

@@ -80,6 +80,12 @@ Deno.test("what needs no more octets is shown at once: long text, binary content
   }
 });
 
+Deno.test("content that ends before its wrong coding can be seen is shown as it came", async () => {
+  for (const coding of ["gzip", "deflate"]) {
+    assert.equal(await shown(["a"], { type: "text/plain", coding }), `a\n(shown as it came: not ${coding})\n`);
+  }
+});
+
 Deno.test("binary content, by type or octets, is one line", async () => {
   const png = new Uint8Array(1_500_000).fill(0x80);
   assert.equal(

@@ -14,7 +14,7 @@ import type { PageEvent } from "../lib/traffic/live/page_events.ts";
 import { Journal } from "../lib/traffic/live/journal.ts";
 import { PageAccess, SECURITY_FIELDS } from "../lib/traffic/live/access.ts";
 import { PageService } from "../lib/traffic/live/service.ts";
-import { pageOf } from "./page_support.ts";
+import { pageOf, urlOf } from "./page_support.ts";
 import { ROOT, ServeProcess, signalTest } from "./serve_process.ts";
 import { Peer, startServer, type WholeResponse } from "./support.ts";
 import { Blocks, ipPacket, joined, type Option, talk } from "./traffic/captures.ts";
@@ -116,6 +116,14 @@ signalTest("the server stops while a page is open, and ends its stream", async (
   assert.match(text, /\r\n0\r\n\r\n$/, "the stream ends, and is not cut off");
   idle.close();
   peer.close();
+});
+
+Deno.test("the page of a server on all addresses reaches it by loopback", async () => {
+  await using serve = await ServeProcess.start(["--host", "0.0.0.0", "--page", "0"]);
+  const peer = await serve.connect();
+  const { text } = await toldTo({ url: await urlOf(serve) }, () => true);
+  peer.close();
+  assert(text.includes(`"table":"http://127.0.0.1:${serve.port}"`), text);
 });
 
 Deno.test("a page that stalls delays nobody, and learns what it missed", async () => {
@@ -322,7 +330,7 @@ Deno.test("a finding is shown with the request that it is in, and with no other"
 
 /** What a page that follows is told until an event satisfies a condition: the text, and the events. */
 async function toldTo(
-  page: OpenPage,
+  page: Pick<OpenPage, "url">,
   isLast: (told: PageEvent) => boolean,
 ): Promise<{ text: string; events: PageEvent[] }> {
   const { port, search } = new URL(page.url);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { ClientEvent } from "../../lib/client.ts";
 import { sendInPieces } from "../../lib/client/pieces.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
+import type { HttpResponse } from "../../lib/http/message.ts";
 import { type NewRow, START, StoreError } from "../../lib/store.ts";
 import { Table } from "../../lib/table.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
@@ -128,6 +129,19 @@ Deno.test("each piece is the text that stands between its rows", async () => {
     'application/json {"a" : 1.0e+5 ,\n "b":"\\u0041"}',
     'application/json {"c":{"d":12345678901234567890}}',
   ]);
+});
+
+Deno.test("a piece that is not answered with success ends it, whatever else the answer is", async () => {
+  for (const status of [300, 404]) {
+    const answers: HttpResponse[] = [
+      { status: 413, contentType: "application/problem+json", content: '{"maxRows":2,"detail":"few"}' },
+      { status: 299 },
+      { status },
+    ];
+    const outcome = await post(() => answers.shift()!, rowsOf(7));
+    assert.equal(outcome.status, status);
+    assert.match(outcome.told.at(-1)!, /^Rows created: the first 2 of 7, /);
+  }
 });
 
 Deno.test("lines of rows go in pieces of whole lines", async () => {

@@ -9,6 +9,7 @@ Deno.test("while the cluster is away requests fail at once, and the operator hea
   await using faulty = new Faulty(etcd);
   const error = { name: "StoreError", fault: "unavailable", message: "The table's cluster does not answer" };
   await assert.rejects(faulty.store.get("a"), error);
+  assert.equal(etcd.requests.length, 2, "each node was asked once");
   await assert.rejects(faulty.put("a"), error);
   await assert.rejects(async () => await faulty.store.snapshot(), error);
   assert(etcd.requests.every(({ url }) => url.endsWith("/v3/kv/range")), "nothing but its own question was sent");

@@ -88,6 +88,19 @@ for (const [name, answer, maybeDone] of tries) {
   });
 }
 
+for (const [name, answer] of tries) {
+  Deno.test(`${name}, at the login: the request was not done, and the next node is logged in to`, async () => {
+    const user = { name: "u", password: "p" };
+    const { etcd, sent } = gateway([answer, Response.json({ token: "t1" }), DONE], { user });
+    let unanswered = 0;
+    await etcd.ask("/v3/kv/txn", "{}", { unanswered: () => unanswered++ });
+    assert.equal(unanswered, 0);
+    const paths = sent.map(({ url }) => new URL(url).pathname);
+    assert.deepEqual(paths, ["/v3/auth/authenticate", "/v3/auth/authenticate", "/v3/kv/txn"]);
+    etcd.close();
+  });
+}
+
 const refusals: [status: number, message: string, fault: string][] = [
   [400, "etcdserver: too many operations in txn request", "too-large"],
   [400, "etcdserver: request is too large", "too-large"],

@@ -42,6 +42,16 @@ Deno.test("a row may become large and small again", () => {
   assert.equal(segment.live, 1);
 });
 
+Deno.test("the other rows stay as they are while one grows, and once most are removed", () => {
+  const segment = new Segment(0, SNAPSHOTS);
+  const content = (place: number) => rowContent(`r${place}`, JSON.stringify(String(place).repeat(500)));
+  for (let place = 0; place < 200; place++) segment.put(place, content(place), 1);
+  for (let size = 1; size < 300; size++) segment.put(1, row("r1", size * 50), 2);
+  for (const place of [0, 2, 100, 199]) assert.equal(text(segment.content(place)), content(place));
+  for (let place = 1; place < 190; place++) segment.remove(place);
+  for (const place of [0, 190, 199]) assert.equal(text(segment.content(place)), content(place));
+});
+
 Deno.test("members are written in order, wherever their contents stand", () => {
   const segment = new Segment(0, SNAPSHOTS);
   const sizes = [10, 0, 20_000, 30, 30, 17_000, 16_373, 16_374, 5, 5, 5];

@@ -215,3 +215,9 @@ Deno.test("a SYN has options, as far as they were captured", () => {
   assert.deepEqual(optionsOf(syn("")), [undefined, undefined]);
   assert.deepEqual(optionsOf(syn("02000204")), [undefined, undefined]);
 });
+
+Deno.test("an IPv6 header that is cut off is told, though what it carries is not TCP", () => {
+  const icmp = Uint8Array.of(0x60, 0, 0, 0, 0, 0, 58, 64, ...new Uint8Array(32));
+  for (let end = 1; end < icmp.length; end++) assert.deepEqual(segmentOf(icmp.subarray(0, end), 101), { what: CUT });
+  assert.equal(segmentOf(icmp, 101), undefined);
+});

@@ -81,6 +81,7 @@ const B = "GET /Rex HTTP/1.1\r\nHost: a\r\nCookie: momo=secret\r\n\r\n";
 
 const cases: [what: string, text: string, shown: boolean, places: string[]][] = [
   ["in one message", "/momo", false, ["2 1"]],
+  ["at the start of each", "get /", false, ["2 1", "2 2"]],
   ["in both", "HOST: A", false, ["2 1", "2 2"]],
   ["across two reads", "rex http", false, ["2 2"]],
   ["that is nowhere", "Pingping", false, []],
