@@ -7,6 +7,8 @@
  * @module
  */
 
+import { counted } from "./bytes.ts";
+
 const TOKEN = String.raw`[\w!#$%&'*+.^\x60|~-]`;
 /** Parts of names of fields with credentials: the standard ones (RFC 9110 §11, RFC 6265), and common others. */
 const SECRET =
@@ -129,7 +131,7 @@ const ASTERISK = 0x2a;
 
 function lengthOf(credential: string): string {
   const scheme = schemeOf(credential);
-  return `${scheme}(${credential.length - scheme.length} octets)`;
+  return `${scheme}(${counted(credential.length - scheme.length, "octet")})`;
 }
 
 function schemeOf(credential: string): string {

@@ -18,12 +18,12 @@ const cases: [octets: string, masked: string, starred: string][] = [
   ["Authorization: ", "Authorization: ", "Authorization: "],
   ["A\r\nCookie: a=b; c\r\n\r\n", "A\r\nCookie: (6 octets)\r\n\r\n", "A\r\nCookie: ******\r\n\r\n"],
   ["SET-COOKIE: a b\nX: c", "SET-COOKIE: (3 octets)\nX: c", "SET-COOKIE: ***\nX: c"],
-  ["Proxy-Authorization: Digest a", "Proxy-Authorization: Digest (1 octets)", "Proxy-Authorization: ********"],
+  ["Proxy-Authorization: Digest a", "Proxy-Authorization: Digest (1 octet)", "Proxy-Authorization: ********"],
   ["X-Api-Key: Basic", "X-Api-Key: (5 octets)", "X-Api-Key: *****"],
   // Continued lines, whatever they begin with.
   [
     "Cookie: a\r\n b\r\n\tcd\r\nX: y",
-    "Cookie: (1 octets)\r\n (1 octets)\r\n\t(2 octets)\r\nX: y",
+    "Cookie: (1 octet)\r\n (1 octet)\r\n\t(2 octets)\r\nX: y",
     "Cookie: *\r\n *\r\n\t**\r\nX: y",
   ],
   ["Cookie:\r\n Host: b", "Cookie:\r\n (7 octets)", "Cookie:\r\n *******"],
@@ -116,7 +116,7 @@ const places: [name: string, line: string, at: number, place: number][] = [
   ["behind a credential", "Cookie: abcdefghijkl\n", 20, 19],
   ["behind a scheme", "Authorization: Basic abcdefghijkl\n", 33, 32],
   ["behind all", "Cookie: abcdefghijkl", 20, 19],
-  ["behind two", "GET //a:b@c?d=//a:b@c \0", 22, 40],
+  ["behind two", "GET //a:b@c?d=//a:b@c \0", 22, 38],
   ["of a line without one", "A: b\r\n", 4, 4],
 ];
 
@@ -159,6 +159,6 @@ Deno.test("the time to find credentials grows only with the octets", () => {
 Deno.test("credentials in a query are told by their length, by their names", () => {
   assert.equal(
     maskQuery("/token=a?x=1&access_token=abc&api%5Fkey=d&y=token"),
-    "/token=a?x=1&access_token=(3 octets)&api%5Fkey=(1 octets)&y=token",
+    "/token=a?x=1&access_token=(3 octets)&api%5Fkey=(1 octet)&y=token",
   );
 });

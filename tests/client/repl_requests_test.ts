@@ -78,7 +78,7 @@ Deno.test("the last request is shown for curl, without its credentials", async (
     `get //u:secret@a "X-Api-Key":k X-Auth-Token:"it's" WWW-Authenticate:Basic Sec-WebSocket-Key:x\ncurl\n`;
   assert.match(
     (await run(server.port, others, { print: "" })).shown,
-    /'X-Api-Key: \(1 octets\)' --header 'X-Auth-Token: \(4 octets\)' --header 'WWW-Authenticate: Basic' --header 'Sec-WebSocket-Key: x' .*\/\/u:\(6 octets\)@a'\n$/,
+    /'X-Api-Key: \(1 octet\)' --header 'X-Auth-Token: \(4 octets\)' --header 'WWW-Authenticate: Basic' --header 'Sec-WebSocket-Key: x' .*\/\/u:\(6 octets\)@a'\n$/,
   );
   const content = await run(server.port, "post / a='Cookie: a' Content-Type:text/plain\ncurl\n", {
     print: "",

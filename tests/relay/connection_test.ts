@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { TimeoutError } from "../../lib/client.ts";
 import { SERVER_LIMITS } from "../../lib/limits.ts";
 import type { Socket } from "../../lib/bytes.ts";
 import { FakeConn } from "../server/conns.ts";
@@ -254,67 +253,6 @@ Deno.test("a server that cannot be reached is a 502 with the reason, without con
   await second.send(`HEAD / HTTP/1.1\r\n${HOST}\r\n`);
   assert.match(await second.receiveAll(), /^HTTP\/1.1 502 [^]*\r\n\r\n$/);
   assert.equal(relay.notes.length, 2);
-});
-
-Deno.test("a server that cannot be reached in time is a 504", async () => {
-  await using relay = new Relayed({ dial: () => Promise.reject(new TimeoutError("No response came")) });
-  const client = await relay.client();
-  const { head, content } = await client.exchange(`GET / HTTP/1.1\r\n${HOST}\r\n`);
-  assert.equal(head.status, 504);
-  assert.match(JSON.parse(content).rule, /15\.6\.5$/);
-});
-
-Deno.test("without --timeout an answer is waited for, with it there is a 504", async () => {
-  await using patient = new Relayed();
-  const { client, upstream } = await patient.sent(`GET / HTTP/1.1\r\n${HOST}\r\n`);
-  await upstream.until("\r\n\r\n");
-  patient.advance(3_600_000);
-  await upstream.send(OK);
-  assert.equal((await client.receive()).content, "ok");
-  await using relay = new Relayed({ answerMs: 1000 });
-  const late = await relay.sent(`GET / HTTP/1.1\r\n${HOST}\r\n`);
-  await late.upstream.until("\r\n\r\n");
-  relay.advance(1001);
-  assert.equal((await late.client.receive()).head.status, 504);
-});
-
-Deno.test("an answer that has begun may pause for longer than --timeout", async () => {
-  await using relay = new Relayed({ answerMs: 1000 });
-  const { client, upstream } = await relay.sent(`GET / HTTP/1.1\r\n${HOST}\r\n`);
-  await upstream.until("\r\n\r\n");
-  await upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
-  const buffer = new Uint8Array(100);
-  await client.conn.read(buffer);
-  relay.advance(60_000);
-  await upstream.send("k");
-  assert.equal(await client.conn.read(buffer), 1);
-});
-
-Deno.test("a head that is not complete in time gets 408, a broken one a close", async () => {
-  await using relay = new Relayed();
-  const client = await relay.client();
-  await client.send("GET / HTTP/1.1\r\nHos");
-  await relay.upstream();
-  relay.advance(10_001);
-  assert.equal((await client.receive()).head.status, 408);
-  const second = await relay.client();
-  await second.send("GET /| HTTP/1.1\r\nHos");
-  await relay.upstream();
-  relay.advance(10_001);
-  assert.equal(await second.receiveAll(), "");
-  assert.equal(relay.closed.at(-1), "by the relay (a broken head did not end in time)");
-});
-
-Deno.test("an idle connection is closed, on both sides", async () => {
-  await using relay = new Relayed();
-  const { client, upstream } = await relay.sent(`GET / HTTP/1.1\r\n${HOST}\r\n`);
-  await upstream.until("\r\n\r\n");
-  await upstream.send(OK);
-  await client.receive();
-  relay.advance(600_001);
-  assert.equal(await client.receiveAll(), "");
-  assert.equal(await upstream.receiveAll(), "");
-  assert.deepEqual(relay.closed, ["by the relay (idle too long)"]);
 });
 
 Deno.test("after 101, both directions are octets", async () => {
