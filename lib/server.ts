@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Listener, Socket } from "./bytes.ts";
+import { counted, type Listener, type Socket } from "./bytes.ts";
 import { Decoder, Encoder, type Service } from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import type { AcceptedConnection } from "./server/accepted.ts";
@@ -192,7 +192,9 @@ export class Server {
     this.#connections.add(connection);
     if (!isBeyond) return void connection.serve();
     this.#refused.add(connection);
-    connection.serve(overloaded(`The server is at its limit of ${maxConnections} connections: try again soon`));
+    connection.serve(
+      overloaded(`The server is at its limit of ${counted(maxConnections, "connection")}: try again soon`),
+    );
   }
 
   #ended(connection: AcceptedConnection): void {

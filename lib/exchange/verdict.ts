@@ -74,7 +74,10 @@ export function factFindings(facts: Facts, state: "whole" | "incomplete"): Findi
   if (head.kind === "request") {
     const { maxContentBytes: most } = REQUEST_LIMITS;
     if (Math.max(contentOctets, head.contentLength ?? 0) > most) {
-      find(`serve would answer 413: it takes ${most} octets unless --max-body says more`, "RFC 9110 §15.5.14");
+      find(
+        `serve would answer 413: it takes ${counted(most, "octet")} unless --max-body says more`,
+        "RFC 9110 §15.5.14",
+      );
     }
     if (isSecureTarget(head.target)) {
       find(

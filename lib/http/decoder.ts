@@ -5,7 +5,7 @@
  * and a thrown {@linkcode HttpError}, after which it stays failed: the end of a broken message is unknown.
  */
 
-import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
+import { ByteBuffer, counted, NO_BYTES, octetString } from "../bytes.ts";
 import { ChunkLine } from "./chunk_line.ts";
 import { HttpError, isContentless, isInterim, leavesHttp, wireError } from "./error.ts";
 import { Fields, FieldSection } from "./fields.ts";
@@ -336,6 +336,10 @@ export class Decoder {
   }
 
   #refuseContent(offset: number): never {
-    throw wireError("content-too-long", offset, `The content is longer than ${this.limits.maxContentBytes} octets`);
+    throw wireError(
+      "content-too-long",
+      offset,
+      `The content is longer than ${counted(this.limits.maxContentBytes, "octet")}`,
+    );
   }
 }

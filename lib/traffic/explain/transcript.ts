@@ -92,7 +92,9 @@ export class Transcript {
   /** Writes what the rules say of the octets sent, after the last of them. */
   sent(unsent: number): void {
     if (unsent > 0) {
-      this.#write(`(${unsent} octets were not sent: the server did not take them, or the connection had ended)`);
+      const [were, them] = unsent === 1 ? ["was", "it"] : ["were", "them"];
+      const what = `${counted(unsent, "octet")} ${were} not sent: the server did not take ${them}`;
+      this.#write(`(${what}, or the connection had ended)`);
     }
     this.#explainer.end("request");
     this.#collect();
@@ -106,7 +108,7 @@ export class Transcript {
   /** Ends the exchange. Nothing more is written until another begins. */
   end(outcome: "complete" | "ended" | "timeout"): RawResult {
     const hidden = this.#events - SHOWN_RAW_EVENTS;
-    if (hidden > 0) this.#write(`… ${hidden} more reads and writes, ${this.#hiddenOctets} octets`);
+    if (hidden > 0) this.#write(`… ${hidden} more reads and writes, ${counted(this.#hiddenOctets, "octet")}`);
     if (outcome === "timeout") this.#write(`(nothing more came within ${this.options.timeoutMs / 1000} s)`);
     if (outcome === "ended") {
       const missing = this.#result.status === undefined ? "there was" : "every request had";

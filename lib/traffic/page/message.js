@@ -209,7 +209,7 @@ function drawPart({ direction, cuts, about }, message) {
   const pieces = counted(cuts.length + 1, direction === "request" ? word : back);
   const lines = [...findings];
   if (cuts.length > 0) lines.push({ text: `it came in ${pieces}: another one starts at octet ${cuts.join(", ")}` });
-  if (leftOut > 0) lines.push({ text: `${leftOut} more octets are not shown` });
+  if (leftOut > 0) lines.push({ text: `${counted(leftOut, "more octet")} ${leftOut === 1 ? "is" : "are"} not shown` });
   const list = element("ul", "findings", ...lines.map(({ text, rule }) => element("li", "", ...withRule(text, rule))));
   if (lines.length > 0) block.append(list);
   return block;
@@ -248,7 +248,7 @@ function drawRow(octets, { start, end, label, rule, parts = [] }, id, marks) {
   const text = isWrong && label === "" ? `breaks a rule at octet ${marks.wrong}` : label;
   const last = Math.min(end, start + MAX_SHOWN_OCTETS);
   const node = element("span", "part", ...(view.hex ? drawHex : drawText)(octets, start, last, marks));
-  if (last < end) node.append(element("span", "faint", ` … ${end - last} more octets`));
+  if (last < end) node.append(element("span", "faint", ` … ${counted(end - last, "more octet")}`));
   const range = end - start === 1 ? `octet ${start}` : `octets ${start}-${end - 1}`;
   const details = [range, text, rule, ...partTexts(octets, parts)].filter((one) => one);
   Object.assign(node, { role: "listitem", ariaLabel: unbroken(details.join(" · ")), tabIndex: -1 });

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Endpoint } from "../../address.ts";
-import type { RawConnection } from "../../bytes.ts";
+import { counted, type RawConnection } from "../../bytes.ts";
 import { Beginning } from "../../exchange.ts";
 import { MAX_REPLAYED_CONNECTIONS } from "../../limits.ts";
 import type { Painter } from "../../terminal.ts";
@@ -140,7 +140,9 @@ export class Replayer {
       case "missing":
         // Octets before the first start line are not replayed.
         if (event.why === "skipped") return;
-        recorded.end(`${event.octets} octets of the ${event.by} are missing in it`);
+        recorded.end(
+          `${counted(event.octets, "octet")} of the ${event.by} ${event.octets === 1 ? "is" : "are"} missing in it`,
+        );
         if (event.by === "server") return;
         for (const { pairing } of [recorded, live.dialogue.now]) pairing.gap("request", event.octets);
         await this.#catchUp();
