@@ -86,10 +86,10 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   using history = prompt?.history;
   screen.input = prompt?.input;
   const input = screen.input ?? pipedInput(Deno.stdin.readable);
-  const { print, showCredentials } = options;
+  const { print, showCredentials, caFile } = options;
   const repl = new Repl(input, {
     ...{ endpoint, session, screen, interactive, painter, table, defaults },
-    ...{ print, pretty, showCredentials },
+    ...{ print, pretty, showCredentials, caFile },
     sessionWith: (other) => sessions[1] = new Session(other, clientOptions),
     readContent: (name) => readContent(name, { isAlone: alone !== undefined, interactive, files }),
     asks: Deno.stdin.isTerminal(),

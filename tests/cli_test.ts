@@ -264,6 +264,8 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["serve", "--cors", "HTTPS://A:443"], /: did you mean https:\/\/a\?$/],
   [["serve", "--cors", "null"], `--cors takes an origin, saw "null", such as http://localhost:3000, or '*'`],
   [["serve", "--cors", "file:///a"], /such as http:\/\/localhost:3000, or '\*'$/],
+  [["serve", "--cors", "http://a,http://b"], /such as http:\/\/localhost:3000, or '\*'$/],
+  [["serve", "--cors", "http://*.a"], /such as http:\/\/localhost:3000, or '\*'$/],
   [["serve", "--allow-host", "a:80"], /^--allow-host takes a host name without a port/],
   [["serve", "--cert", "c"], "--cert and --key must be given together"],
   [["serve", "-q", "-v"], "--quiet and --verbose cannot be used together"],
@@ -296,6 +298,11 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["connect", "a.b/c"], "The address is a.b; give the path to the command: get /c"],
   [["connect", "a.b?d"], "The address is a.b; give the path to the command: get /?d"],
   [["connect", "a.b#d"], "The address is a.b; give the path to the command: get /"],
+  [["connect", "http://a.b/c?d"], "The address is http://a.b; give the path to the command: get /c?d"],
+  [
+    ["connect", "https://u:p@[fe80::1%25lo]/c"],
+    "The address is https://[fe80::1%25lo]; give the path to the command: get /c",
+  ],
 ];
 
 for (const [args, message] of wrong) {

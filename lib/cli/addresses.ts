@@ -60,7 +60,8 @@ export function parseAddress(given: string, port?: number): Address {
     throw new UsageError(`${shown} is not an address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT`);
   }
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
-    throw new UsageError(`The address is ${url.host}; give the path to the command: get ${url.pathname}${url.search}`);
+    const path = `${url.pathname}${url.search}`;
+    throw new UsageError(`The address is ${shownAddress(given)}; give the path to the command: get ${path}`);
   }
   const secure = url.protocol === "https:";
   // URL removes the default port of its scheme, but an address without a scheme has no default port.
@@ -79,12 +80,17 @@ export function serverAddress(text: string, what: string, why: string, typed?: s
   const address = `${scheme ?? ""}${host}`;
   const path = text.slice(address.length);
   const { userPass, ...endpoint } = parseAddress(address);
-  const hint = typed === undefined ? "" : `: type ${typed} ${address.replace(/(:\/\/|^)[^/]*@/, "$1")}`;
+  const hint = typed === undefined ? "" : `: type ${typed} ${shownAddress(address)}`;
   if (path !== "" && path !== "/") {
     throw new UsageError(`${what} takes an address without a path, saw ${quote(maskTarget(text))}${hint}`);
   }
   if (userPass === undefined) return endpoint;
   throw new UsageError(`${what} takes no user and password: ${why}${hint}`);
+}
+
+/** Returns an address as it was typed, without a user or a path. */
+function shownAddress(address: string): string {
+  return address.replace(/^([a-z]+:\/\/)?(?:[^/?#]*@)?([^/?#]*).*$/is, "$1$2");
 }
 
 /** Checks that an address to listen on has no port. */
@@ -97,9 +103,11 @@ export function listenHost(host: string): string {
 export function corsOrigin(origin: string): string {
   if (origin === "*") return origin;
   const url = URL.parse(looksLikeAddress(origin) && !origin.includes("://") ? `http://${origin}` : origin);
-  if (url?.origin === origin) return origin;
-  const isWeb = /^https?:$/.test(url?.protocol ?? "");
-  const hint = isWeb ? `: did you mean ${url!.origin}?` : ", such as http://localhost:3000, or '*'";
+  // One origin is compared as a whole: no list or pattern of several is one.
+  const isOne = url !== null && !/[*,]/.test(url.host);
+  if (isOne && url.origin === origin) return origin;
+  const isWeb = isOne && /^https?:$/.test(url.protocol);
+  const hint = isWeb ? `: did you mean ${url.origin}?` : ", such as http://localhost:3000, or '*'";
   throw new UsageError(`--cors takes an origin, saw ${quote(origin)}${hint}`);
 }
 

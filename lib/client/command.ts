@@ -16,7 +16,7 @@ import {
   targetOf,
 } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw.ts";
-import { basicAuthorization, type PastedData, readCurl, readField, readUrl, shellWords } from "./curl.ts";
+import { basicAuthorization, readCurl, readField, readUrl, shellWords } from "./curl.ts";
 import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
 export type Command =
@@ -244,7 +244,9 @@ export function holdsCredentials(command: Command): boolean {
     case "request": {
       const { items, pasted } = command.order;
       const target = targetOf(command.order);
-      const text = [...pasted?.data ?? [], ...items].map(textToJudge).join("\n");
+      const text = [...pasted?.data ?? [], ...items].map((part) =>
+        "text" in part ? part.text : "value" in part && part.kind !== "field" ? `${part.name}=${part.value}` : ""
+      ).join("\n");
       const members = [...text.matchAll(/(?<![\w-])([\w-]{1,64})"?\s*[:=]/g)].map(([, name]) => name);
       const fields = items.flatMap((item): AskedField[] =>
         item.kind === "field" ? [[item.name, typeof item.value === "object" ? "file" : item.value]] : []
@@ -254,13 +256,6 @@ export function holdsCredentials(command: Command): boolean {
     default:
       return false;
   }
-}
-
-/** Returns text in which the name of a value stands before : or =. */
-function textToJudge(part: PastedData | Item): string {
-  if ("text" in part) return part.text;
-  if (!("name" in part) || part.kind === "field" || part.kind === "file") return "";
-  return `${part.name}=${part.kind === "json" ? part.value : ""}`;
 }
 
 function fieldsHold(fields: readonly AskedField[]): boolean {

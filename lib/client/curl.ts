@@ -53,10 +53,10 @@ function isSame(own: Endpoint, other: Endpoint): boolean {
   return own.secure === other.secure && own.port === other.port && nameOf(own) === nameOf(other);
 }
 
-/** curl's options that are read, with their letters. The last three are among what the command `curl` prints. */
+/** curl's options that are read, with their letters. The last of each kind are what `curl` prints. */
 const OPTIONS: Record<string, { readonly type: "string" | "boolean"; readonly short?: string }> = {
   ...optionsOf("string", "request X", "header H", "data d", "user u", "cookie b", "user-agent A", "referer e", "url"),
-  ...optionsOf("string", "data-ascii", "data-raw", "data-binary", "json"),
+  ...optionsOf("string", "data-ascii", "data-raw", "data-binary", "json", "cacert"),
   ...optionsOf("boolean", "head I", "insecure k", "location L", "globoff g", "include i", "silent s", "show-error S"),
   ...optionsOf("boolean", "verbose v", "show-headers", "compressed", "http1.1", "path-as-is"),
 };
@@ -266,6 +266,7 @@ export function curlCommand(
   { method, target, fields, content }: HttpRequest,
   { secure, host, port }: Endpoint,
   contentFrom?: string,
+  caFile?: string,
 ): string {
   // A zone of an IPv6 address stands after an encoded % in a URL (RFC 6874 §2).
   const authority = addressText({ hostname: host.replace("%", "%25"), port });
@@ -273,7 +274,7 @@ export function curlCommand(
   const body = content ?? (METHODS_WITH_CONTENT.includes(method) ? NO_BYTES : undefined);
   const words = ["curl"];
   // Over TLS, curl would choose HTTP/2 if the server can.
-  if (secure) words.push("--http1.1");
+  if (secure) words.push("--http1.1", ...caFile === undefined ? [] : ["--cacert", caFile]);
   // curl would resolve dot segments, and take brackets for a range of URLs.
   if (/\/(?:\.|%2e){1,2}(?:[/?]|$)/i.test(target)) words.push("--path-as-is");
   if (/[[\]]/.test(target) || host.includes(":")) words.push("--globoff");

@@ -45,6 +45,8 @@ export interface ReplOptions extends DisplayOptions {
   readonly keep?: (line: string) => void;
   /** Whether a person types the values, though there is no prompt. */
   readonly asks?: boolean;
+  /** The file with certificates that are trusted, too. */
+  readonly caFile?: string;
   /** Reads fields in the notation of `--fields`, or throws a RangeError; without it, the server teaches none. */
   readonly readFields?: (notation: string) => TableWords["fields"];
 }
@@ -208,7 +210,8 @@ export class Repl {
   }
 
   async #showCurl({ request, endpoint, contentFrom }: Done): Promise<void> {
-    const command = curlCommand(request, endpoint, contentFrom);
+    const commandOf = (one: HttpRequest) => curlCommand(one, endpoint, contentFrom, this.options.caFile);
+    const command = commandOf(request);
     const masked = {
       ...request,
       target: maskQuery(maskTarget(request.target)),
@@ -216,7 +219,7 @@ export class Repl {
         return [name, maskCredentials(`${name}: ${value}`).slice(name.length + ": ".length)];
       }),
     };
-    const shown = this.options.showCredentials ? command : curlCommand(masked, endpoint, contentFrom);
+    const shown = this.options.showCredentials ? command : commandOf(masked);
     await this.#display.write(`${this.options.screen.terminal ? escapeText(shown) : shown}\n`);
     if (shown !== command) await this.#prompt("(credentials are left out; --show-credentials shows them)");
   }
@@ -319,7 +322,6 @@ export class Repl {
     let reason = "";
     let locations: string[] = [];
     let fields: string | undefined;
-    let isProblem = false;
     const kept = new ByteBuffer(0);
     let most = 0;
     explain?.begin();
@@ -329,7 +331,7 @@ export class Repl {
           ({ status, reason } = event);
           fields = event.fields.get("row-fields");
           locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
-          isProblem = status === 422 && PROBLEM_TYPE.test(event.fields.get("content-type") ?? "");
+          const isProblem = status === 422 && PROBLEM_TYPE.test(event.fields.get("content-type") ?? "");
           most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : isProblem ? MAX_PROBLEM_OCTETS : 0;
         }
         if (event.kind === "content" && kept.length <= most) kept.append(event.bytes);
@@ -345,7 +347,7 @@ export class Repl {
     const octets = kept.view();
     const content = octets.length <= most && isUtf8(octets) ? new TextDecoder().decode(octets) : "";
     if (status === 200) seenNames?.addListing(content);
-    const learned = fields !== undefined ? percentDecoded(fields) : isProblem ? fieldsIn(content) : undefined;
+    const learned = fields !== undefined ? percentDecoded(fields) : status === 422 ? fieldsIn(content) : undefined;
     if (isOwn && learned !== undefined) await this.#learn(learned);
     // An exit code must not be all that tells of it.
     if (exitCodeOf(status) > 0 && kept.length === 0 && this.#display.showsContentOnly) {

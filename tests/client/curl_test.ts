@@ -107,6 +107,8 @@ Deno.test("curl gets only the flags it needs, and the file that content is from"
     "curl --header 'Host: a:1' --header 'User-Agent: u' --header 'Accept: */*' http://a:1/x..y",
   );
   assert.match(curlCommand(request, { ...endpoint, secure: true }), /^curl --http1\.1 .* https:\/\/a:1\/x\.\.y$/);
+  assert.match(curlCommand(request, { ...endpoint, secure: true }, undefined, "my ca"), / --cacert 'my ca' .* https:/);
+  assert.doesNotMatch(curlCommand(request, endpoint, undefined, "my ca"), /cacert/);
   for (const target of ["/..", "/a/./b", "/a/..?b"]) {
     assert.match(curlCommand({ ...request, target }, endpoint), /^curl --path-as-is /);
   }

@@ -71,6 +71,7 @@ const lines: [line: string, shown: string, server?: OwnServer][] = [
   [`-A '' ${U}`, `GET / ${L} (User-Agent:)`],
   [`-L ${U}`, `GET / ${L} follows`],
   [`-k ${U}`, `GET / ${L}`],
+  ["--http1.1 --cacert ca.pem https://a.example/", "GET / (Host: a.example)", HTTPS],
   ["--insecure https://a.example/", "wrong: in the place of -k: --cacert FILE trusts a certificate", HTTPS],
   [`${U}/a/../b/./c?d/../e`, `GET /b/c?d/../e ${L}`],
   [`--path-as-is ${U}/a/../b`, `GET /a/../b ${L}`],
