@@ -10,7 +10,7 @@ import { isLoopback, originOf } from "./address.ts";
 import { BatchWriter } from "./batch_writer.ts";
 import { type Listener, writeLine } from "./bytes.ts";
 import type { RelayOptions, ServeOptions } from "./cli.ts";
-import { answeringAddress, portProblem, WILDCARDS } from "./cli/addresses.ts";
+import { answeringAddress, linesForOthers, portProblem, WILDCARDS } from "./cli/addresses.ts";
 import type { Identity } from "./cli/certificate.ts";
 import { makeFile, readFlagFile } from "./cli/files.ts";
 import { certificateCommand } from "./cli/program.ts";
@@ -133,8 +133,6 @@ export class Listening {
     /** What is said after the URL, and what programs are told besides it. */
     readonly what: string;
     readonly facts?: { readonly server: string };
-    /** Further lines for people. */
-    readonly lines?: () => readonly string[];
     /** Answers SIGHUP with a line. */
     readonly renew: () => Promise<string>;
     /** Ends what the server needed. */
@@ -143,7 +141,7 @@ export class Listening {
   }): Promise<number> {
     const { page, outputs: { note, writer } } = this;
     const { logFormat, tls, limits } = this.options;
-    const { warning, what, facts, lines, log } = running;
+    const { warning, what, facts, log } = running;
     // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
     const stopped = stopSignal(async () => this.outputs.say(await running.renew()));
     if (warning !== undefined) note(warning);
@@ -156,7 +154,7 @@ export class Listening {
       writeLine(Deno.stdout, isText ? line : logLine(event, members).trimEnd());
     const line = wrapMessage(`Listening on ${url}${what}; Ctrl-C stops`, columnsOf(Deno.stdout)?.());
     await print(line, "listening", { url, ...facts });
-    for (const line of isText ? lines?.() ?? [] : []) await writeLine(Deno.stdout, line);
+    for (const line of isText ? linesForOthers(this.addr, tls !== undefined) : []) await writeLine(Deno.stdout, line);
     if (page !== undefined) await print(`The traffic is shown at ${page.url}`, "page", { url: page.url });
     await stopped;
     const end = performance.now() + limits.shutdownMs;

@@ -144,9 +144,10 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   // Credentials are found in whole messages only: the requested octets may begin or end in one.
   const known = history.message(connection, direction, from);
   const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_OCTETS));
-  if (whole === undefined || from + whole.length < end) return undefined;
+  if (known === undefined || whole === undefined || from + whole.length < end) return undefined;
   const octets = whole.subarray(0, end - from);
   const [explained] = explainOctets(direction, octets, {
+    gaps: known.gaps?.filter(({ at }) => at < octets.length || complete && end === to),
     answers: () => method,
     limits: { request: messageLimits },
     closed: complete && end === to,
@@ -171,7 +172,7 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
       fix: fault.fix,
       readings: readingLines(showCredentials ? fault.readings : fault.readings.map(maskedReading), direction),
     },
-    ...direction === "request" && end === to && {
+    ...direction === "request" && end === to && known.gaps === undefined && {
       raw: `raw "${readable(octetString(shown)).replaceAll('"', '\\"')}"`,
       ...complete && { curl: curlOf(shown, options.endpointOf(connection)) },
     },

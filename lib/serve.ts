@@ -7,7 +7,6 @@
 import type { BatchWriter } from "./batch_writer.ts";
 import { counted } from "./bytes.ts";
 import type { ServeOptions } from "./cli.ts";
-import { linesForOthers } from "./cli/addresses.ts";
 import { isLoopback } from "./address.ts";
 import { readCertificates, readTokens, readUser } from "./cli/files.ts";
 import { openFile } from "./cli/input.ts";
@@ -83,7 +82,6 @@ export async function serve(options: ServeOptions): Promise<number> {
   return await listening.run(server, {
     warning: exposureOf(options, addr),
     what: ` with rows of ${schema} in ${placeOf(options)}`,
-    lines: () => linesForOthers(addr, options.tls !== undefined),
     renew: () => renewed(options, use),
     stopped: async () => await store.close(),
     log,

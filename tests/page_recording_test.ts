@@ -178,3 +178,30 @@ recorded("a response that was not captured is not said to be none", [], async (t
   await is("not captured");
   assert.match(await tab.text("#lanes"), /octets of the server only acknowledged/);
 }, talk([`> ${GET}`, `<x ${ANSWER}`, "> FIN", "< FIN"]));
+
+recorded(
+  "a gap in content of known length costs only what is missing",
+  [],
+  async (tab) => {
+    const messages = `document.querySelector("#messages").innerText`;
+    await tab.until(`${messages}.includes("200 OK")`);
+    const text = await tab.text("#messages");
+    assert.match(text, /30 octets of content[^]*10 octets of the content not captured[^]*HTTP\/1\.1 200 OK/);
+    assert.match(text, /200 OK[^]*30 octets of content[^]*20 octets of the content not captured/);
+    assert.doesNotMatch(text, /needs|not whole/);
+    assert(await tab.evaluate(`document.querySelector("#copy-curl").disabled`));
+    assert.match(await tab.text("#lanes"), /PUT \/a[^]*200 OK[^]*GET \/Momo[^]*404 Not Found/);
+  },
+  talk([
+    `> PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\n${"a".repeat(10)}`,
+    `>x ${"b".repeat(10)}`,
+    `> ${"c".repeat(10)}`,
+    "< HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n01234",
+    `<x ${"5".repeat(20)}`,
+    "< 56789",
+    `> ${GET}`,
+    `< ${ANSWER}`,
+    "> FIN",
+    "< FIN",
+  ]),
+);

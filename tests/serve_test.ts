@@ -224,8 +224,10 @@ async function othersAddresses(): Promise<string[]> {
 }
 
 Deno.test("on all addresses, what others can type is printed, or how to see it", async () => {
-  for (const permissions of [["--allow-net"], ["--allow-net", "--allow-sys=networkInterfaces"]]) {
-    await using serve = await ServeProcess.start(["--host", "0.0.0.0"], permissions);
+  const relay = ["relay", "http://127.0.0.1:9"];
+  const sys = ["--allow-net", "--allow-sys=networkInterfaces"];
+  for (const [permissions, command] of [[["--allow-net"]], [["--allow-net"], relay], [sys]]) {
+    await using serve = await ServeProcess.start(["--host", "0.0.0.0"], permissions, command);
     if (permissions.length === 1) {
       await serve.printed(`Others reach it at http://ADDRESS-OF-THIS-MACHINE:${serve.port}/`);
       await serve.printed("--allow-sys=networkInterfaces");

@@ -4,7 +4,7 @@ import { octetString } from "../bytes.ts";
 import type { MessageKind } from "../http_message.ts";
 import type { Explanation, Kept } from "./explanation.ts";
 import { Labels } from "./labels.ts";
-import type { Direction, ExchangeEvent } from "./messages.ts";
+import type { Direction, ExchangeEvent, Gap } from "./messages.ts";
 import { Pairing, type PairingOptions } from "./pairing.ts";
 import { RESPONSE_START } from "./start_lines.ts";
 
@@ -70,10 +70,17 @@ export class Explainer {
 export function explainOctets(
   direction: Direction,
   octets: Uint8Array,
-  { closed, ...options }: ExplainerOptions & { readonly closed?: boolean } = {},
+  { closed, gaps = [], ...options }: ExplainerOptions & { readonly closed?: boolean; readonly gaps?: readonly Gap[] } =
+    {},
 ): Explanation[] {
   const explainer = new Explainer({ answers: () => undefined, ...options });
-  explainer.octets(direction, octets);
+  let from = 0;
+  for (const { at, octets: missing } of gaps) {
+    explainer.octets(direction, octets.subarray(from, at));
+    explainer.pairing.gap(direction, missing);
+    from = at;
+  }
+  explainer.octets(direction, octets.subarray(from));
   if (closed) explainer.pairing.fin(direction);
   explainer.end();
   return explainer.take();

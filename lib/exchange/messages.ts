@@ -31,10 +31,15 @@ export type Message<Head = RequestHead | ResponseHead> = {
   readonly isEarly: boolean;
   /** Whether octets are missing that end it. */
   isCut?: boolean;
+  /** Where octets of its content are missing that do not, from its start, and how many. */
+  gaps?: Gap[];
 };
 
 /** When octets came: the time and the packet, as the caller counts them, and the number of the call. */
 export type Arrival = { readonly time: number; readonly packet: number; readonly call: number };
+
+/** Octets that are missing before the one at an offset. */
+export type Gap = { readonly at: number; readonly octets: number };
 
 /** A request and its responses. */
 export type Exchange = {

@@ -123,6 +123,7 @@ export class Pairing {
     const { message, search } = way;
     if (search !== undefined) return void search.giveUp();
     if (way.stopped === undefined && message?.head !== undefined && way.decoder.skip(octets)) {
+      (message.gaps ??= []).push({ at: way.received - message.from, octets });
       this.listener({ kind: "lost", direction, message, octets });
       return this.#read(way);
     }

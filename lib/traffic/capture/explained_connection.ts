@@ -70,8 +70,6 @@ export class ExplainedConnection {
   /** How many octets there were before the first start line, and how many are missing. */
   #skipped = 0;
   #missing = 0;
-  /** Directions whose last octets are missing. */
-  readonly #missingIn = new Set<Direction>();
   /** Whether packets of the client may be missing, when the last octets came: what is known later depends on the turn. */
   #mayLackRequests = false;
   #lastEnd = { time: Infinity, exchange: 0 };
@@ -122,7 +120,6 @@ export class ExplainedConnection {
     else if (event.kind === "acknowledged") this.#origins[direction].acknowledge(event);
     else if (event.kind === "fin") this.#explainer?.pairing.fin(direction);
     else {
-      this.#missingIn.delete(direction);
       this.#mayLackRequests = event.origin.mayLackRequests === true;
       this.#origins[direction].receive(event.bytes.length, event.origin, event.time);
       this.#explainer!.octets(direction, event.bytes, event.time);
@@ -200,7 +197,6 @@ export class ExplainedConnection {
     const count = `${counted(octets, "octet")} of the ${by}`;
     if (why === "skipped") return `${count} skipped, up to the next start line (packet ${origin.packet})`;
     this.valid = false;
-    this.#missingIn.add(direction);
     this.#explainer!.pairing.gap(direction, octets);
     this.#collect();
     if (why === "only acknowledged") {
@@ -212,7 +208,7 @@ export class ExplainedConnection {
 
   #addUnanswered(): void {
     const broken = this.#explainer!.pairing.message("response");
-    const isUnknown = this.#missingIn.has("response") || this.opened.tcp.mayLackResponses;
+    const isUnknown = this.#explainer!.pairing.stop("response")?.why === "lost" || this.opened.tcp.mayLackResponses;
     for (const part of this.#parts) {
       const { exchange } = part;
       if (exchange === undefined || exchange.over || exchange.responses.length > 0) continue;
@@ -347,7 +343,7 @@ export class ExplainedConnection {
 
   #answerText(response: Message): string {
     const { exchange: { request, unread }, interim } = response;
-    const isUnknown = this.#missingIn.has("request") || this.#mayLackRequests;
+    const isUnknown = this.#explainer!.pairing.stop("request")?.why === "lost" || this.#mayLackRequests;
     if (unread !== undefined) return `, to a request that was not read: see the fault of request ${unread}`;
     if (request === undefined) return isUnknown ? ", to a request that was not captured" : ", to no request here";
     const after = answeredAfter(response);

@@ -122,8 +122,6 @@ class ListedConnection {
   #pairing: Pairing | undefined;
   /** Lines of exchanges that have not ended. */
   readonly #open = new Map<Exchange, ListLine>();
-  /** Whether the last octets of the server are missing. */
-  #isMissing = false;
   valid = true;
 
   constructor(private readonly opened: OpenedInCapture, private readonly add: (line: ListLine) => void) {}
@@ -137,7 +135,6 @@ class ListedConnection {
     const pairing = this.#pairing ??= new Pairing((event) => this.#receiveEvent(event));
     const direction = directionOf(event);
     if ("bytes" in event) {
-      if (direction === "response") this.#isMissing = false;
       this.#beginning.receive(direction, event.bytes);
       const { isHttp } = this.#beginning;
       if (isHttp === false) return this.#open.clear();
@@ -145,7 +142,6 @@ class ListedConnection {
     } else if (event.kind === "fin") pairing.fin(direction);
     else if (event.kind === "missing" && event.why !== "skipped") {
       this.valid = false;
-      this.#isMissing ||= direction === "response";
       this.#beginning.gap(direction);
       pairing.gap(direction, event.octets);
     }
@@ -200,8 +196,10 @@ class ListedConnection {
 
   /** Why a request has no response: it may have one that is not known. */
   get #unanswered(): string {
-    if (this.#pairing!.message("response")?.state === "broken") return "not read";
-    return this.#isMissing || this.opened.tcp.mayLackResponses ? "not captured" : "no response";
+    const pairing = this.#pairing!;
+    if (pairing.message("response")?.state === "broken") return "not read";
+    const isLacking = pairing.stop("response")?.why === "lost" || this.opened.tcp.mayLackResponses;
+    return isLacking ? "not captured" : "no response";
   }
 
   /** @param isLast Whether nothing more will come. */

@@ -54,7 +54,7 @@ const FORMS: readonly [start: RegExp, what: string, why: string, instead: string
     "xxd -r makes octets of the output of xxd; in Wireshark, save the stream as raw",
   ],
   [
-    /^(?:###|@[\w-]+ *=|#\s|\/\/ |(?:[A-Z]+ )?(?:https?:\/\/\S+[ \t]*\n|\{\{))/,
+    /^(?:###|@[\w-]+ *=|#\s|\/\/ |(?:[A-Z]+ )?(?:https?:\/\/\S+[ \t]*\n|\{\{[\w.-]+\}\}))/,
     "a .http file",
     "an editor makes a request of it",
     `write the request as it is sent, with Host and \\r\\n, or ${RUN}`,

@@ -7,6 +7,7 @@ import {
   type Direction,
   type Exchange,
   finalResponse,
+  type Gap,
   type Message,
   Pairing,
   type PairingOptions,
@@ -23,6 +24,8 @@ export interface PageMessage {
   /** The offset after its last octet so far. */
   readonly to: number;
   readonly whole: boolean;
+  /** Where octets of its content are missing. */
+  readonly gaps?: readonly Gap[];
   /** The request's method and target, or the response's status and reason, once known. */
   readonly title: string;
   /** Why it is broken, and at which octet. */
@@ -129,7 +132,7 @@ export class Messages {
         this.#pairing.fin(directionOf(event));
         return { by: event.by };
       case "missing":
-        if (event.why === "not captured") this.#pairing.gap(directionOf(event));
+        if (event.why === "not captured") this.#pairing.gap(directionOf(event), event.octets);
         return { by: event.by, reason: `${counted(event.octets, "octet")} of the ${event.by} ${event.why}` };
       case "closed":
         return { reason: event.reason };
@@ -153,11 +156,12 @@ function pageExchange(exchange: Exchange): PageExchange {
 }
 
 function pageMessage(message: Message): PageMessage {
-  const { from, to, state, error, restartsAfter } = message;
+  const { from, to, state, gaps, error, restartsAfter } = message;
   return {
     from,
     to,
     whole: state === "whole",
+    ...gaps && { gaps: [...gaps] },
     title: titleOf(message),
     ...error && { fault: error.message + (error.offset === undefined ? "" : ` · octet ${error.offset}`) },
     ...restartsAfter !== undefined && { behind: restartsAfter },
