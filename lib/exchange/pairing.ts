@@ -156,22 +156,20 @@ export class Pairing {
 
   /** Reads octets that are held; if there were too many, they cannot be read any more. */
   #resume(way: Way): void {
-    const { direction, message, stopped, held = [] } = way;
-    if (held === "too many") return;
-    this.#readAgain(way, held, () => {
-      if (stopped !== "broken") return;
-      way.restartsAfter = message!.exchange.number;
-      message!.to = way.start;
-      // The response that broke was the last one to its request.
-      if (direction === "response") this.#over(message!.exchange);
-    });
+    const { message, stopped, held = [] } = way;
+    if (held !== "too many") this.#readAgain(way, held, stopped === "broken" ? message : undefined);
   }
 
-  /** Reads the last octets that came once more, as the reads that brought them. */
-  #readAgain(way: Way, pieces: readonly Piece[], prepare?: () => void): void {
+  /** Reads the last octets that came once more, as the reads that brought them; some came after a broken message. */
+  #readAgain(way: Way, pieces: readonly Piece[], broken?: Message): void {
     const { direction, ended } = way;
     way.restart(pieces.reduce((from, { bytes }) => from - bytes.length, way.received));
-    prepare?.();
+    if (broken !== undefined) {
+      way.restartsAfter = broken.exchange.number;
+      broken.to = way.start;
+      // The response that broke was the last one to its request.
+      if (direction === "response") this.#over(broken.exchange);
+    }
     this.listener({ kind: "resumed", direction, from: way.start });
     way.ended = false;
     for (const { bytes, packet } of pieces) {
