@@ -147,7 +147,7 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   if (known === undefined || whole === undefined || from + whole.length < end) return undefined;
   const octets = whole.subarray(0, end - from);
   const [explained] = explainOctets(direction, octets, {
-    gaps: known.gaps?.filter(({ at }) => at < octets.length || complete && end === to),
+    gaps: known.gaps?.().filter(({ at }) => at < octets.length || complete && end === to),
     answers: () => method,
     limits: { request: messageLimits },
     closed: complete && end === to,

@@ -294,7 +294,6 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["relay", "ftp://h"], /^"ftp:\/\/h" is not an address: expected HOST:PORT, /],
   [["relay", "h:1", "-q", "-v"], "--quiet and --verbose cannot be used together"],
   [["relay", "h:1", "--key", "k"], "--cert and --key must be given together"],
-  [["connect", "http://a.b/c?d"], "The address is a.b; give the path to the command: get /c?d"],
   [["connect", "a.b/c"], "The address is a.b; give the path to the command: get /c"],
   [["connect", "a.b?d"], "The address is a.b; give the path to the command: get /?d"],
   [["connect", "a.b#d"], "The address is a.b; give the path to the command: get /"],

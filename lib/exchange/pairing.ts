@@ -23,6 +23,9 @@ import type { Arrival, Direction, Exchange, ExchangeEvent, Message, Stop } from 
 import { StartLineSearch, startsMessage } from "./start_lines.ts";
 import { type Piece, Way } from "./way.ts";
 
+/** Gaps in a message's content that are noted: a page shows only the start of a long one. */
+const MAX_NOTED_GAPS = 10_000;
+
 /** Options of a {@linkcode Pairing}. */
 export interface PairingOptions {
   /** Limits on messages other than those of `serve` and `connect`; by default, content has any length. */
@@ -123,7 +126,8 @@ export class Pairing {
     const { message, search } = way;
     if (search !== undefined) return void search.giveUp();
     if (way.stopped === undefined && message?.head !== undefined && way.decoder.skip(octets)) {
-      (message.gaps ??= []).push({ at: way.received - message.from, octets });
+      message.gaps ??= [];
+      if (message.gaps.length < MAX_NOTED_GAPS) message.gaps.push({ at: way.received - message.from, octets });
       this.listener({ kind: "lost", direction, message, octets });
       return this.#read(way);
     }

@@ -277,7 +277,7 @@ Deno.test("one connection too many is an exchange without a request", async () =
   await until(() => exchanges.length === 2);
   const { status, method, requestOctets, detail } = exchanges[1];
   assert.deepEqual([status, method, requestOctets], [503, undefined, 0]);
-  assert.match(detail!, /limit of 1 connections/);
+  assert.match(detail!, /limit of 1 connection:/);
 });
 
 Deno.test("what the server still works on when it stops is ended, too", () => {

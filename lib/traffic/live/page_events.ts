@@ -24,8 +24,8 @@ export interface PageMessage {
   /** The offset after its last octet so far. */
   readonly to: number;
   readonly whole: boolean;
-  /** Where octets of its content are missing. */
-  readonly gaps?: readonly Gap[];
+  /** Where octets of its content are missing. A function is not sent to the page, and there may be many. */
+  readonly gaps?: () => readonly Gap[];
   /** The request's method and target, or the response's status and reason, once known. */
   readonly title: string;
   /** Why it is broken, and at which octet. */
@@ -161,7 +161,7 @@ function pageMessage(message: Message): PageMessage {
     from,
     to,
     whole: state === "whole",
-    ...gaps && { gaps: [...gaps] },
+    ...gaps && { gaps: () => gaps },
     title: titleOf(message),
     ...error && { fault: error.message + (error.offset === undefined ? "" : ` · octet ${error.offset}`) },
     ...restartsAfter !== undefined && { behind: restartsAfter },
