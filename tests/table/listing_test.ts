@@ -401,7 +401,7 @@ Deno.test("no link leads to a refusal", async () => {
   const size = Math.floor(0.26 * MAX_SORTED_BYTES);
   for (let i = 0; i < 4; i++) store.put({ name: `n${i}`, json: JSON.stringify({ age: i, type: "x".repeat(size) }) });
   const linksOf = async (page: number) => fieldOf(await list(store, `_sort=age&_per_page=1&_page=${page}`), "Link");
-  for (const [page, relations] of [[1, "first next"], [2, "first prev next"], [3, "first prev"]] as const) {
+  for (const [page, relations] of [[2, "first prev next"], [3, "first prev"]] as const) {
     assert.equal([...(await linksOf(page))!.matchAll(/rel="(\w+)"/g)].map(([, name]) => name).join(" "), relations);
   }
   await assert.rejects(() => linksOf(4), { status: 400, message: /the rows to sort exceed 128 MiB/ });
