@@ -218,14 +218,14 @@ Deno.test({
   async fn() {
     using folder = new TempFolder();
     await Deno.writeFile(folder.file("source"), CAPTURE);
-    const explained = await run(["-"], CAPTURE, []);
+    // From files: of an input that pauses on a busy machine, what has come so far is shown, and says so.
+    const explainFile = (name: string) => run([folder.file(name)], "", ["--allow-read"]);
+    const explained = await explainFile("source");
     for (const format of ["pcap", "nsecpcap", "pcapng"]) {
       const args = ["-F", format, folder.file("source"), folder.file(format)];
       assert((await new Deno.Command("editcap", { args, stderr: "null" }).output()).success);
-      const file = await Deno.readFile(folder.file(format));
-      for (const octets of [file, gzipSync(file)]) {
-        assert.deepEqual(await run(["-"], octets, []), explained);
-      }
+      await Deno.writeFile(folder.file("gzip"), gzipSync(await Deno.readFile(folder.file(format))));
+      for (const name of [format, "gzip"]) assert.deepEqual(await explainFile(name), explained);
     }
   },
 });
