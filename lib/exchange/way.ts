@@ -1,5 +1,6 @@
 /** The state of one direction of a connection: what is read, and what is held to be read later. */
 
+import { Buffer } from "node:buffer";
 import { Decoder } from "../http_message.ts";
 import { type MessageLimits, UNREAD_KEPT_OCTETS } from "../limits.ts";
 import type { Arrival, Direction, Message, Stop } from "./messages.ts";
@@ -7,6 +8,9 @@ import type { FoundLine, StartLineSearch } from "./start_lines.ts";
 
 /** Octets of one read. */
 export type Piece = FoundLine<Arrival>["pieces"][number];
+
+/** Pieces that are held apart. More are joined: a piece takes some 300 octets of memory, and may have one. */
+const MAX_HELD_PIECES = 1024;
 
 export class Way {
   decoder!: Decoder;
@@ -44,7 +48,7 @@ export class Way {
   /** Holds octets that may be read later; if there are too many, none of them. */
   hold(octets: Uint8Array, arrival: Arrival): void {
     if (this.held === "too many") return;
-    const held = this.held ?? [];
+    const held = this.held === undefined || this.held.length < MAX_HELD_PIECES ? this.held ?? [] : joined(this.held);
     this.#heldOctets = octets.length + (held.length === 0 ? 0 : this.#heldOctets);
     held.push({ bytes: octets.slice(), packet: arrival });
     // After a broken message, reading may also start at a later start line.
@@ -60,4 +64,11 @@ export class Way {
     this.search = this.held = undefined;
     this.readOn = false;
   }
+}
+
+/** Joins pieces two by two: each pair counts as the read of its first. */
+function joined(pieces: readonly Piece[]): Piece[] {
+  return pieces.flatMap(({ packet }, i) => {
+    return i % 2 > 0 ? [] : { packet, bytes: Buffer.concat(pieces.slice(i, i + 2).map(({ bytes }) => bytes)) };
+  });
 }

@@ -132,6 +132,16 @@ Deno.test("a request that is read later may come in pieces, before FIN", () => {
   assert.deepEqual(exchanges, [["GET / !", "204 No"], ["GET /", "204 No"]]);
 });
 
+Deno.test("what is held octet by octet is joined, so that it takes little more memory than its octets", () => {
+  const target = "/a".repeat(3000);
+  const upgrade = "> GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n";
+  const turns: Turn[] = [upgrade, `> GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`, "< HTTP/1.1 204 No\r\n\r\n"];
+  const { exchanges, events } = paired(turns, true);
+  assert.deepEqual(exchanges, [["GET /", "204 No"], [`GET ${target}`]]);
+  const again = events.filter(({ kind }) => kind === "again").length;
+  assert(again > 512 && again <= 1024, `${again} pieces`);
+});
+
 Deno.test("content is lent, offsets count the octets of a direction, and a message knows when it came", () => {
   const { events } = paired(["> PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na", "> bcGET"]);
   assert.deepEqual(
