@@ -18,6 +18,7 @@ import type { SeenNames } from "./help.ts";
 import { type AskedField, describeFields, filesOf, type Order, requestOf, type TableWords } from "./items.ts";
 import { type Line, type LineInput, textOf } from "./line_input.ts";
 import type { RawStep, RawView } from "./raw.ts";
+import { mediaType } from "./request_content.ts";
 import { splitLine, WrongInput } from "./words.ts";
 
 interface ExchangeView {
@@ -53,8 +54,6 @@ export interface ReplOptions extends DisplayOptions {
 
 /** The exit codes of commands, from the best to the worst. */
 const RANKS: readonly number[] = [0, 4, 5, EXIT_AGAINST, EXIT_TIMEOUT, EXIT_FAILURE];
-/** The media type of problem documents (RFC 9457 §3). */
-const PROBLEM_TYPE = /^application\/problem\+json[ \t]*(?:;|$)/i;
 
 export class Repl {
   readonly #display: Display;
@@ -331,7 +330,7 @@ export class Repl {
           ({ status, reason } = event);
           fields = event.fields.get("row-fields");
           locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
-          const isProblem = status === 422 && PROBLEM_TYPE.test(event.fields.get("content-type") ?? "");
+          const isProblem = status === 422 && mediaType([...event.fields]) === "application/problem+json";
           most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : isProblem ? MAX_PROBLEM_OCTETS : 0;
         }
         if (event.kind === "content" && kept.length <= most) kept.append(event.bytes);

@@ -89,12 +89,10 @@ export class CanonicalRows {
     if (this.#fields === undefined || content.length > JSON_PIECE_BYTES) return undefined;
     const start = nameEnd(content, name);
     const end = this.rowEnd(content, start);
-    const isWrapped = start > 0;
-    if (end === 0 || isWrapped && content[end] !== CLOSE_BRACE || end + Number(isWrapped) !== content.length) {
-      return undefined;
-    }
-    if (!isUtf8(content)) return undefined;
-    return isWrapped ? new SentRow(name, content, start, end, content) : rowOf(name, content, maxBytes);
+    if (end === 0 || !isUtf8(content)) return undefined;
+    if (start === 0) return end === content.length ? rowOf(name, content, maxBytes) : undefined;
+    if (content[end] !== CLOSE_BRACE || end + 1 !== content.length) return undefined;
+    return new SentRow(name, content, start, end, content);
   }
 
   /** Returns the end of the canonical, valid UTF-8 row that starts here; 0 if it has another form. */
